@@ -1,0 +1,1 @@
+"""Pure data: kinds, names, defaults, validation, conversion and hashes. No I/O, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""The daemon: settings, logging, event loop, signals around a manager."""

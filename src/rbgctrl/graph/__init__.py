@@ -1,0 +1,1 @@
+"""Pure data: the typed object graph that all reconcilers share. No I/O, no clock, no randomness."""

@@ -1,0 +1,149 @@
+"""A plan is a value: what to write, what to tell, and when to look again.
+
+Planners return plans; the executor is the only one that carries them out. Dry run, preview, simulation and crash
+tests therefore all see the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+from rbgctrl.api.meta import Key, Resource
+
+__all__ = [
+    "Action",
+    "Apply",
+    "Create",
+    "Delete",
+    "Note",
+    "Patch",
+    "PatchType",
+    "Plan",
+    "Severity",
+    "Subject",
+]
+
+Body: TypeAlias = Mapping[str, Any]
+
+
+class PatchType(Enum):
+    """How a patch body is read by the server; the value is its content type."""
+
+    MERGE = "application/merge-patch+json"
+    JSON = "application/json-patch+json"
+    STRATEGIC = "application/strategic-merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """POST a new object. ``body`` carries apiVersion, kind and metadata with a deterministic name.
+
+    An existing object of that name is success if ``owner_uid`` controls it, otherwise a conflict that is reported.
+    """
+
+    kind: type[Resource]
+    key: Key
+    body: Body
+    owner_uid: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apply:
+    """Server-side apply, field manager ``rbg``, forced. ``uid`` (when the object exists) fences against re-creation."""
+
+    kind: type[Resource]
+    key: Key
+    body: Body
+    uid: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """Patch an existing object or one of its subresources (``status``); ``uid`` fences against re-creation."""
+
+    kind: type[Resource]
+    key: Key
+    body: Body | tuple[Body, ...]
+    uid: str
+    type: PatchType = PatchType.MERGE
+    subresource: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete with a UID precondition; gone already is success."""
+
+    kind: type[Resource]
+    key: Key
+    uid: str
+    why: str = ""
+
+
+Action: TypeAlias = Create | Apply | Patch | Delete
+
+
+class Severity(Enum):
+    """Type of an Event."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """The object an Event is about."""
+
+    api_version: str
+    kind: str
+    key: Key
+    uid: str
+
+    @classmethod
+    def of(cls, obj: Resource) -> Subject:
+        """The subject for a cached object."""
+        kind = type(obj).KIND
+        return cls(api_version=kind.api_version, kind=kind.kind, key=obj.key, uid=obj.uid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An Event to record: what happened, why, and what to do now."""
+
+    subject: Subject
+    severity: Severity
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one reconcile decided.
+
+    Attributes:
+        steps: actions in order; those inside one step are independent and sent together. A step starts only when the
+            previous one succeeded.
+        notes: events to record once the steps succeeded.
+        requeue_after: seconds after which to look again even if nothing changes, or None.
+        because: one sentence on why this is the plan; logged when it writes something.
+    """
+
+    steps: tuple[tuple[Action, ...], ...] = ()
+    notes: tuple[Note, ...] = ()
+    requeue_after: float | None = None
+    because: str = ""
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions in order."""
+        return tuple(action for step in self.steps for action in step)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be written."""
+        return not any(self.steps)

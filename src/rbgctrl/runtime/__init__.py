@@ -1,0 +1,1 @@
+"""The I/O shell: queue, controller, executor, leader election, events, metrics, probes, manager."""
