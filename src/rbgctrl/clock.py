@@ -1,18 +1,20 @@
 """The only file that reads the wall clock or draws random numbers.
 
 Everything else takes ``now`` and randomness as arguments. Durations come from the event loop's own
-monotonic clock (``loop.time()``), so virtual-time tests need no patching.
+monotonic clock (``loop.time()``), so virtual-time tests need no patching; whoever cannot live with a clock that some
+loops cache for a whole iteration (leader election, pause measurements) takes ``monotonic`` as an argument.
 """
 
 from __future__ import annotations
 
 import random
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-__all__ = ["Jitter", "Now", "jitter", "new_id", "rfc3339", "rfc3339_micro", "utcnow"]
+__all__ = ["Jitter", "Monotonic", "Now", "jitter", "monotonic", "new_id", "rfc3339", "rfc3339_micro", "utcnow"]
 
 Now: TypeAlias = Callable[[], datetime]
 """Returns the present as an aware UTC datetime."""
@@ -20,10 +22,33 @@ Now: TypeAlias = Callable[[], datetime]
 Jitter: TypeAlias = Callable[[], float]
 """Returns a number drawn uniformly from [0, 1)."""
 
+Monotonic: TypeAlias = Callable[[], float]
+"""Returns seconds since some fixed point; never goes back, keeps counting while the process is stopped."""
+
 
 def utcnow() -> datetime:
     """The wall clock, aware and in UTC. For API fields only, never for durations."""
     return datetime.now(UTC)
+
+
+def _best_clock() -> int | None:
+    """The clock that also counts while the machine is suspended, where the platform has one."""
+    clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+    if clock is None:
+        return None
+    try:
+        time.clock_gettime(clock)
+    except OSError:  # known to the C library, refused by the kernel or a sandbox
+        return None
+    return clock
+
+
+_CLOCK = _best_clock()
+
+
+def monotonic() -> float:
+    """Seconds that never go back and go on while this process, or the whole machine, is stopped."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 def rfc3339(moment: datetime) -> str:

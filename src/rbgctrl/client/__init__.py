@@ -1,1 +1,103 @@
 """The one door to the API server: configuration, requests, errors, wrappers. It knows nothing of planning."""
+
+from __future__ import annotations
+
+from rbgctrl.client.client import Client, PatchType
+from rbgctrl.client.connect import ClientOptions, connect
+from rbgctrl.client.decode import (
+    Bookmark,
+    Decoder,
+    ErrorStatus,
+    Invalid,
+    Page,
+    WatchEvent,
+    decode_event,
+    decoder,
+)
+from rbgctrl.client.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ApiStatusError,
+    BadRequestError,
+    CertificateError,
+    ConfigError,
+    ConflictError,
+    ConnectError,
+    ForbiddenError,
+    GoneError,
+    InternalServerError,
+    InvalidError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestTooLargeError,
+    ResponseError,
+    ServerTimeoutError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+    UndecodableError,
+    UnknownOutcomeError,
+    UnsupportedMediaTypeError,
+    outcome_unknown,
+)
+from rbgctrl.client.http import HttpOptions, HttpTransport
+from rbgctrl.client.limiter import RateLimit
+from rbgctrl.client.observe import ClientObserver, Exchange
+from rbgctrl.client.retry import Retrying, RetryPolicy
+from rbgctrl.client.transport import ApiRequest, ApiResponse, ApiStream, Transport, Verb
+from rbgctrl.client.wrappers import DryRun, Intercept, Recorded, Recording
+
+__all__ = [
+    "AlreadyExistsError",
+    "ApiError",
+    "ApiRequest",
+    "ApiResponse",
+    "ApiStatusError",
+    "ApiStream",
+    "BadRequestError",
+    "Bookmark",
+    "CertificateError",
+    "Client",
+    "ClientObserver",
+    "ClientOptions",
+    "ConfigError",
+    "ConflictError",
+    "ConnectError",
+    "Decoder",
+    "DryRun",
+    "ErrorStatus",
+    "Exchange",
+    "ForbiddenError",
+    "GoneError",
+    "HttpOptions",
+    "HttpTransport",
+    "Intercept",
+    "InternalServerError",
+    "Invalid",
+    "InvalidError",
+    "MethodNotAllowedError",
+    "NotFoundError",
+    "Page",
+    "PatchType",
+    "RateLimit",
+    "Recorded",
+    "Recording",
+    "RequestTooLargeError",
+    "ResponseError",
+    "RetryPolicy",
+    "Retrying",
+    "ServerTimeoutError",
+    "TooManyRequestsError",
+    "Transport",
+    "UnauthorizedError",
+    "UnavailableError",
+    "UndecodableError",
+    "UnknownOutcomeError",
+    "UnsupportedMediaTypeError",
+    "Verb",
+    "WatchEvent",
+    "connect",
+    "decode_event",
+    "decoder",
+    "outcome_unknown",
+]

@@ -1,16 +1,19 @@
 """One exception class per condition of talking to the API server.
 
-Every class says who raises it and what the caller can do. Messages never contain request bodies, tokens
-or responses that are not a ``Status`` object.
+Every class says who raises it and what the caller can do. Messages never contain request bodies or tokens; of an
+answer that is not a ``Status`` object they show at most 200 characters, without what looks like a token.
 """
 
 from __future__ import annotations
+
+from rbgctrl.api.meta import ObjectMeta
 
 __all__ = [
     "AlreadyExistsError",
     "ApiError",
     "ApiStatusError",
     "BadRequestError",
+    "CertificateError",
     "ConfigError",
     "ConflictError",
     "ConnectError",
@@ -18,14 +21,18 @@ __all__ = [
     "GoneError",
     "InternalServerError",
     "InvalidError",
+    "MethodNotAllowedError",
     "NotFoundError",
+    "RequestTooLargeError",
     "ResponseError",
     "ServerTimeoutError",
     "TooManyRequestsError",
     "UnauthorizedError",
     "UnavailableError",
+    "UndecodableError",
     "UnknownOutcomeError",
     "UnsupportedMediaTypeError",
+    "outcome_unknown",
 ]
 
 
@@ -38,7 +45,25 @@ class ConfigError(ApiError):
 
 
 class ConnectError(ApiError):
-    """The server could not be reached, so nothing was sent. Safe to repeat any verb."""
+    """The server could not be reached, so nothing was written. Safe to repeat any verb.
+
+    Raised before a write was sent, by a read whose answer was lost, and by a watch that broke.
+
+    Attributes:
+        reason: a word for logs and metrics: ``dns``, ``refused``, ``connect``, ``proxy``, ``tls``, ``timeout``
+            (silence), ``reset`` (the connection broke) or ``closed`` (this client was closed).
+    """
+
+    def __init__(self, message: str, *, reason: str = "connect") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CertificateError(ConnectError):
+    """TLS failed: the server's certificate is not trusted, or it refused ours. Repeating does not help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="tls")
 
 
 class UnknownOutcomeError(ApiError):
@@ -51,6 +76,20 @@ class UnknownOutcomeError(ApiError):
 
 class ResponseError(ApiError):
     """The answer is not what the API promises (HTML from a proxy, truncated JSON, a wrong content type)."""
+
+
+class UndecodableError(ResponseError):
+    """The one object asked for does not decode as its kind; raised by get and by writes (which then were committed).
+
+    Attributes:
+        metadata: of the object.
+        error: what is wrong and where.
+    """
+
+    def __init__(self, message: str, *, metadata: ObjectMeta, error: str) -> None:
+        super().__init__(message)
+        self.metadata = metadata
+        self.error = error
 
 
 class ApiStatusError(ApiError):
@@ -99,6 +138,10 @@ class NotFoundError(ApiStatusError):
     """404: no such object, or no such resource (then the CRD is missing)."""
 
 
+class MethodNotAllowedError(ApiStatusError):
+    """405: the resource does not support this verb (an API without watch, for one)."""
+
+
 class ConflictError(ApiStatusError):
     """409 Conflict: a precondition or resourceVersion did not match; read again and decide again."""
 
@@ -109,6 +152,10 @@ class AlreadyExistsError(ApiStatusError):
 
 class GoneError(ApiStatusError):
     """410: the resourceVersion or continue token is too old; list again."""
+
+
+class RequestTooLargeError(ApiStatusError):
+    """413: the object is too large to store; make it smaller."""
 
 
 class UnsupportedMediaTypeError(ApiStatusError):
@@ -133,3 +180,14 @@ class UnavailableError(ApiStatusError):
 
 class ServerTimeoutError(ApiStatusError):
     """504: the server gave up waiting (also: a list from a resourceVersion that is in its future)."""
+
+
+def outcome_unknown(error: BaseException) -> bool:
+    """Whether a write that failed with ``error`` may nevertheless have been committed: read before deciding again.
+
+    True for :class:`UnknownOutcomeError` and for server failures (5xx) that do not say the request was turned away.
+    """
+    if isinstance(error, ApiStatusError):
+        turned_away = isinstance(error, UnavailableError) and error.retry_after is not None
+        return error.status >= 500 and not turned_away
+    return isinstance(error, UnknownOutcomeError)

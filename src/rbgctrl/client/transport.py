@@ -6,7 +6,7 @@ fault injection and the simulated server are small transports around or instead 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -52,6 +52,8 @@ class ApiRequest:
         kind: kind it addresses; None for raw paths such as ``/version``.
         key: object it addresses; its name is ``""`` for collections.
         subresource: ``status``, ``scale`` or ``""``.
+        guard: called right before the body goes on the wire, after all waiting for slots and connections; what it
+            raises is raised instead of sending.
     """
 
     verb: Verb
@@ -63,6 +65,7 @@ class ApiRequest:
     kind: Kind[Any] | None = None
     key: Key = _NO_KEY
     subresource: str = ""
+    guard: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         what = f"{self.kind.kind} {self.key}".strip() if self.kind else self.path

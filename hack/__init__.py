@@ -1,0 +1,1 @@
+"""Tools of the checkout: the real control plane, generators, harnesses. No product logic, never installed."""

@@ -1,0 +1,74 @@
+"""Numbers that may be percentages, resolved with integers only.
+
+Binary fractions get percentages wrong (7 % of 100 rounds up to 8), so progress and limits never use floats.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+__all__ = ["HUNDRED_PERCENT", "IntOrStringError", "ceil", "floor", "legacy_floor", "percent"]
+
+Value: TypeAlias = int | str
+
+HUNDRED_PERCENT: Final = 100
+
+
+class IntOrStringError(ValueError):
+    """A string is neither a number nor a percentage. Raised by every resolver of this module."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"invalid value {value!r}: neither an integer nor a percentage such as '25%'")
+        self.value = value
+
+
+def percent(value: str) -> int:
+    """The number before the ``%``; negative ones and those over 100 are taken as they are.
+
+    Raises:
+        IntOrStringError: anything else than an integer followed by one ``%``.
+    """
+    if value.endswith("%"):
+        number = _integer(value[:-1])
+        if number is not None:
+            return number
+    raise IntOrStringError(value)
+
+
+def ceil(value: Value, total: int) -> int:
+    """``value`` itself, or that percentage of ``total`` rounded up.
+
+    Raises:
+        IntOrStringError: a string that is not a percentage.
+    """
+    return value if isinstance(value, int) else -(-percent(value) * total // HUNDRED_PERCENT)
+
+
+def floor(value: Value, total: int) -> int:
+    """``value`` itself, or that percentage of ``total`` rounded down.
+
+    Raises:
+        IntOrStringError: a string that is not a percentage.
+    """
+    return value if isinstance(value, int) else percent(value) * total // HUNDRED_PERCENT
+
+
+def legacy_floor(value: Value, total: int) -> int:
+    """As ``floor``, but a number without ``%`` is a percentage too, and every ``%`` in the string is ignored.
+
+    Partitions of stateful sets have always been read this way.
+
+    Raises:
+        IntOrStringError: a string without a number.
+    """
+    if isinstance(value, int):
+        return value
+    number = _integer(value.replace("%", ""))
+    if number is None:
+        raise IntOrStringError(value)
+    return number * total // HUNDRED_PERCENT
+
+
+def _integer(text: str) -> int | None:
+    digits = text[1:] if text[:1] in {"+", "-"} else text
+    return int(text) if digits.isascii() and digits.isdigit() else None

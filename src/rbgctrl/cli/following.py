@@ -1,0 +1,102 @@
+"""Follows groups through watches and yields what they look like after each change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from rbgctrl.api.core import Node, Pod
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.meta import Key
+from rbgctrl.cli.loading import NodeBook, Scope, build, sources
+from rbgctrl.cli.summary import GroupView
+from rbgctrl.client.client import Client
+from rbgctrl.graph.view import Sources
+from rbgctrl.informers import Cache, Informer
+
+__all__ = ["follow"]
+
+_BURST = 0.1
+_LOOK_AGAIN = 5.0
+_PATIENCE = 10.0
+
+
+@dataclass(slots=True)
+class _Followed:
+    """The informers of one scope."""
+
+    cache: Cache
+    groups: Informer[RoleBasedGroup]
+    sources: Sources
+    nodes: Informer[Node] | None
+
+    @classmethod
+    def of(cls, client: Client, scope: Scope, *, nodes: bool) -> _Followed:
+        cache = Cache(client, namespaces=(scope.namespace,) if scope.namespace else ())
+        groups = cache.informer(RoleBasedGroup, field_selector=scope.field_selector)
+        sets = cache.informer(RoleInstanceSet, selector=scope.label_selector)
+        if not scope.deep:
+            return cls(cache, groups, sources(groups.store, sets.store), None)
+        instances = cache.informer(RoleInstance, selector=scope.label_selector)
+        pods = cache.informer(Pod, selector=scope.label_selector)
+        found = sources(groups.store, sets.store, instances.store, pods.store)
+        return cls(cache, groups, found, cache.informer(Node) if nodes else None)
+
+    def views(self, scope: Scope, notes: tuple[str, ...]) -> tuple[GroupView, ...]:
+        nodes = {node.key.name: node for node in self.nodes.store.list()} if self.nodes is not None else {}
+        store = self.groups.store
+        keys: list[Key] = [group.key for group in store.list()]
+        return build(
+            self.sources, keys, store.invalids(), nodes, deep=scope.deep, notes=(*notes, *_troubles(self.cache))
+        )
+
+
+async def follow(client: Client, scope: Scope, book: NodeBook) -> AsyncIterator[tuple[GroupView, ...]]:
+    """The groups now, and again after each change; it ends only when it is closed.
+
+    A server that goes away shows as a note; the view goes on when it is back.
+
+    Args:
+        client: where to watch.
+        scope: which groups.
+        book: what a first look learnt, in particular whether nodes may be read.
+    """
+    followed = _Followed.of(client, scope, nodes=not book.forbidden)
+    changed = asyncio.Event()
+    for informer in followed.cache.informers():
+        informer.on_progress(changed.set)
+    async with _running(followed.cache):
+        with suppress(TimeoutError):  # what is missing is told in the notes
+            await followed.cache.wait_synced(_PATIENCE)
+        while True:
+            changed.clear()
+            yield followed.views(scope, book.notes)
+            await _next(changed)
+
+
+async def _next(changed: asyncio.Event) -> None:
+    """Return after a change, once its burst is over, or when it is time to look whether the server still answers."""
+    try:
+        async with asyncio.timeout(_LOOK_AGAIN):
+            await changed.wait()
+    except TimeoutError:
+        return
+    await asyncio.sleep(_BURST)
+
+
+@asynccontextmanager
+async def _running(cache: Cache) -> AsyncIterator[None]:
+    task = asyncio.create_task(cache.run(), name="informers of the view")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+def _troubles(cache: Cache) -> tuple[str, ...]:
+    errors = dict.fromkeys(informer.statistics().error for informer in cache.informers())
+    return tuple(f"not current: {error}" for error in errors if error)

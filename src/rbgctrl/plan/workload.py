@@ -1,0 +1,219 @@
+"""What a role becomes: the RoleInstanceSet and the headless Service that stand for it.
+
+One row per pattern says how its components are built; a pattern without a row is reported, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rbgctrl.api import labels, names, roles
+from rbgctrl.api.canonical import go_pod_template
+from rbgctrl.api.core import Service
+from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
+from rbgctrl.api.instances import RoleInstanceSet
+from rbgctrl.api.meta import Key
+from rbgctrl.api.roles import Pattern
+from rbgctrl.plan.compare import contains, values
+from rbgctrl.plan.model import Apply
+from rbgctrl.plan.revision import owner_reference
+from rbgctrl.plan.template import common_labels, environment, inject
+
+__all__ = ["WorkloadRequest", "apply_service", "apply_set", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRequest:
+    """Everything a role's workload depends on.
+
+    Attributes:
+        group: the group the role belongs to.
+        role: the role.
+        replicas: instances wanted now.
+        revision: the role's hash.
+        service: name of its headless Service.
+    """
+
+    group: RoleBasedGroup
+    role: RoleSpec
+    replicas: int
+    revision: str
+    service: str
+
+    @property
+    def key(self) -> Key:
+        """Of the workload."""
+        return Key(self.group.key.namespace, names.workload(self.group.key.name, self.role.name))
+
+    @property
+    def common(self) -> dict[str, str]:
+        """The three labels that name the role."""
+        return common_labels(self.group.key.namespace, self.group.key.name, self.role.name)
+
+
+def unsupported(role: RoleSpec) -> str:
+    """Why this build cannot run the role and what to do, or ``""``."""
+    kind = roles.workload_type(role)
+    if kind != labels.WORKLOAD_TYPE_ROLE_INSTANCE_SET:
+        return f"workload type {kind} is accepted but not acted on yet; use RoleInstanceSet"
+    pattern = roles.pattern(role)
+    if pattern is None:
+        return "the role declares no pattern; add standalonePattern with a template"
+    if pattern not in _COMPONENTS:
+        return f"{pattern.value} is accepted but not acted on yet; use standalonePattern"
+    if not roles.is_stateful(role):
+        return "the Stateless instance pattern is accepted but not acted on yet; remove the annotation"
+    standalone = role.standalone_pattern
+    if standalone is not None and standalone.template is None:
+        if standalone.template_ref is not None:
+            return "templateRef is accepted but not acted on yet; write the template inline"
+        return "the pattern has no template; add one"
+    return ""
+
+
+def _standalone(request: WorkloadRequest) -> list[dict[str, Any]]:
+    pattern = request.role.standalone_pattern
+    template = pattern.template if pattern is not None else None
+    stateful = roles.is_stateful(request.role)
+    built = inject(
+        template or {},
+        metadata_labels={**request.common, labels.COMPONENT_SIZE: "1"},
+        variables=environment(request.group.key.name, request.role.name, stateful=stateful),
+        config_map=names.discovery_config_map(request.group.key.name) if stateful else "",
+    )
+    component = {
+        "name": request.role.name,
+        "size": 1,
+        "serviceName": request.service,
+        "template": go_pod_template(built),
+    }
+    return [component]
+
+
+_Builder: TypeAlias = Callable[[WorkloadRequest], list[dict[str, Any]]]
+_COMPONENTS: Mapping[Pattern, _Builder] = {Pattern.STANDALONE: _standalone}
+
+
+def _components(request: WorkloadRequest) -> list[dict[str, Any]]:
+    pattern = roles.pattern(request.role)
+    return _COMPONENTS[pattern](request) if pattern is not None else []
+
+
+def _set_body(request: WorkloadRequest) -> dict[str, Any]:
+    role, group = request.role, request.group
+    annotations = {
+        labels.INSTANCE_PATTERN: labels.PATTERN_STATEFUL,
+        **role.annotations,
+        labels.ROLE_SIZE: str(request.replicas),
+    }
+    update = roles.rolling_update(role)
+    strategy: dict[str, Any] = {
+        "type": update.type,
+        "paused": update.paused,
+        "partition": update.partition,
+        "maxUnavailable": update.max_unavailable,
+        "maxSurge": update.max_surge,
+    }
+    if update.grace_period_seconds is not None:
+        strategy["inPlaceUpdateStrategy"] = {"gracePeriodSeconds": update.grace_period_seconds}
+        annotations[labels.INPLACE_GRACE_SECONDS] = str(update.grace_period_seconds)
+    restart = roles.restart_policy(role)
+    return {
+        "apiVersion": RoleInstanceSet.KIND.api_version,
+        "kind": RoleInstanceSet.KIND.kind,
+        "metadata": {
+            "name": request.key.name,
+            "namespace": request.key.namespace,
+            "labels": {
+                **role.labels,
+                **request.common,
+                labels.role_revision(role.name): request.revision,
+                labels.ROLE_TYPE: roles.role_type(role),
+            },
+            "annotations": annotations,
+            "ownerReferences": [
+                owner_reference(group.KIND.api_version, group.KIND.kind, group.key.name, group.uid),
+            ],
+        },
+        "spec": {
+            "replicas": request.replicas,
+            "selector": {"matchLabels": request.common},
+            "minReadySeconds": role.min_ready_seconds,
+            "podManagementPolicy": role.pod_management_policy.value,
+            "roleInstanceTemplate": {
+                "restartPolicyConfig": {
+                    "type": restart.type.value,
+                    "baseDelaySeconds": restart.base_delay_seconds,
+                    "maxDelaySeconds": restart.max_delay_seconds,
+                },
+                "components": _components(request),
+            },
+            "updateStrategy": strategy,
+        },
+    }
+
+
+def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply | None:
+    """The apply that makes the role's RoleInstanceSet what it should be, or None when it already is."""
+    body = _set_body(request)
+    if live is not None and _same_set(body, live):
+        return None
+    why = "the role has no workload yet" if live is None else "the workload differs from the role"
+    return Apply(kind=RoleInstanceSet, key=request.key, body=body, uid=live.uid if live else "", why=why)
+
+
+def _same_set(body: Mapping[str, Any], live: RoleInstanceSet) -> bool:
+    """Whether applying would change nothing.
+
+    Fields we set must be there; the template, ours as a whole, must be equal. A key the role no longer asks for shows
+    in the role's revision label, which covers every field of the role.
+    """
+    wanted = dict(body["spec"])
+    template = wanted.pop("roleInstanceTemplate")
+    stored = values(live)
+    return (
+        "spec" in stored
+        and template == stored["spec"]["roleInstanceTemplate"]
+        and contains(wanted, stored["spec"])
+        and contains(body["metadata"], stored["metadata"])
+    )
+
+
+def apply_service(request: WorkloadRequest, workload: RoleInstanceSet, live: Service | None) -> Apply | None:
+    """The apply that makes the role's headless Service what it should be, or None when it already is."""
+    role = request.role
+    managed = (labels.ROLE_SIZE, labels.ROLE_WORKLOAD_TYPE)
+    annotations = {key: value for key, value in role.annotations.items() if key not in managed}
+    annotations[labels.ROLE_SIZE] = str(request.replicas)
+    key = Key(request.key.namespace, request.service)
+    owner = owner_reference(
+        workload.KIND.api_version, workload.KIND.kind, workload.key.name, workload.uid, controller=False
+    )
+    selector = {labels.GROUP_NAME: request.group.key.name, labels.ROLE_NAME: role.name}
+    body: dict[str, Any] = {
+        "apiVersion": Service.KIND.api_version,
+        "kind": Service.KIND.kind,
+        "metadata": {
+            "name": key.name,
+            "namespace": key.namespace,
+            "labels": request.common,
+            "annotations": annotations,
+            "ownerReferences": [owner],
+        },
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector, "type": "ClusterIP"},
+    }
+    if live is not None:
+        meta = live.metadata
+        same = (
+            live.spec.selector == selector
+            and live.spec.publish_not_ready_addresses
+            and contains(request.common, meta.labels)
+            and contains(annotations, meta.annotations)
+            and any(reference.uid == workload.uid for reference in meta.owner_references)
+        )
+        if same or meta.deleting:
+            return None
+    why = "the role has no Service yet" if live is None else "the Service differs from the role"
+    return Apply(kind=Service, key=key, body=body, uid=live.uid if live else "", why=why)

@@ -1,0 +1,378 @@
+"""Runs a reconciler: watches lead to requests, requests merge in a queue, workers reconcile them one key at a time.
+
+**Flow.** change -> predicate -> handler -> queue -> (barrier) -> reconcile -> :meth:`Controller._settle`.
+
+**Guarantees.**
+
+* No reconcile starts before every watched informer has listed once; requests merge in the queue meanwhile.
+* A key is reconciled by one worker at a time, and never with a view older than its own writes (with a barrier).
+* An exception costs one reconcile: it is logged, counted and tried again with backoff; the worker lives on. Only
+  what is no ``Exception`` (a simulated crash, ``SystemExit``) ends :meth:`Controller.run`, and comes out of it.
+* Once :meth:`Controller.run` has ended, no reconcile is running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from rbgctrl.clock import Jitter, jitter
+from rbgctrl.informers.change import Change
+from rbgctrl.runtime import predicates
+from rbgctrl.runtime.barrier import Barrier
+from rbgctrl.runtime.handlers import Handler
+from rbgctrl.runtime.observers import ControllerObserver, Outcome
+from rbgctrl.runtime.predicates import Predicate
+from rbgctrl.runtime.queue import QueueClosedError, QueueOptions, QueueStatistics, WorkQueue
+from rbgctrl.runtime.result import Priority, Reconciler, Request, Result, TerminalError
+
+__all__ = [
+    "Controller",
+    "ControllerOptions",
+    "ControllerStatistics",
+    "ReconcileTimeoutError",
+    "StrayCancellationError",
+    "Watched",
+]
+
+log = structlog.get_logger(__name__)
+
+
+class ReconcileTimeoutError(Exception):
+    """A reconcile did not end within ``ControllerOptions.timeout`` and was cancelled; it is tried again."""
+
+
+class StrayCancellationError(Exception):
+    """Something a reconciler awaited was cancelled though nobody cancelled the reconcile; it is tried again."""
+
+
+class Watched(Protocol):
+    """What a controller needs of an informer."""
+
+    @property
+    def kind(self) -> type[Any]:
+        """The kind it watches."""
+        ...
+
+    def add_handler(self, handler: Callable[[Any], None], /) -> None:
+        """Call the handler for each change; begin with what is there, as initial changes."""
+        ...
+
+    def wait_synced(self) -> Coroutine[Any, Any, None]:
+        """Return once everything has been listed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerOptions:
+    """How a controller works.
+
+    Attributes:
+        workers: reconciles at the same time, each of another key.
+        timeout: seconds after which a reconcile is cancelled and counted as failed; None for no limit.
+        drain: seconds that running reconciles get to finish when the controller stops. Keep it below the renew
+            deadline of the lease, so that no write is in flight when another process may take over.
+        sync_warning: seconds between warnings about an informer that has not listed yet.
+        queue: how the queue delays and orders.
+    """
+
+    workers: int = 10
+    timeout: float | None = 60.0
+    drain: float = 8.0
+    sync_warning: float = 30.0
+    queue: QueueOptions = field(default_factory=QueueOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerStatistics:
+    """What a controller is doing.
+
+    Attributes:
+        name: of the controller.
+        ready: whether its informers had synced and its workers were started; stays true once reached.
+        active: reconciles running now.
+        parked: keys that wait for the cache to show their writes.
+        queue: see :class:`~rbgctrl.runtime.queue.QueueStatistics`.
+    """
+
+    name: str
+    ready: bool
+    active: int
+    parked: int
+    queue: QueueStatistics
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is running, ready or parked; a delay may still be running."""
+        return self.queue.idle and not self.parked
+
+
+class Controller:
+    """Keeps the objects of one kind as its reconciler wants them.
+
+    Args:
+        name: for logs and metrics; unique in the process.
+        reconciler: brings one object to its wanted state.
+        options: see :class:`ControllerOptions`.
+        barrier: the ledger its executor notes writes in; None when it writes nothing, or reads live.
+        jitter: source of randomness for backoffs.
+        observer: told of each reconcile; can be replaced through the attribute of this name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        reconciler: Reconciler,
+        *,
+        options: ControllerOptions | None = None,
+        barrier: Barrier | None = None,
+        jitter: Jitter = jitter,
+        observer: ControllerObserver | None = None,
+    ) -> None:
+        self.name = name
+        self.reconciler = reconciler
+        self.options = options or ControllerOptions()
+        self.barrier = barrier
+        self.queue = WorkQueue(self.options.queue, jitter=jitter)
+        self.observer = observer or ControllerObserver()
+        self._watches: list[tuple[Watched, Callable[[Any], None]]] = []
+        self._numbers = itertools.count(1)
+        self._refusals: dict[Request, str] = {}  # terminal errors already logged
+        self._held: dict[Request, Priority] = {}  # parked keys and the priority they come back with
+        self._active = 0
+        self._subscribed = False
+        self._ready = False
+        self._crew: asyncio.Task[None] | None = None
+        self._patience: asyncio.TimerHandle | None = None
+
+    # Requests in
+
+    def watch(self, informer: Watched, handler: Handler, predicate: Predicate = predicates.resource_version) -> None:
+        """Reconcile what ``handler`` names whenever ``informer`` has a change that passes ``predicate``.
+
+        The informer is subscribed to when the controller runs: a standby would else collect the keys of every object
+        that comes and goes. Nothing is missed by that, since a subscription begins with all that is there.
+        """
+
+        def deliver(change: Change[Any]) -> None:
+            try:
+                if predicate(change):
+                    priority = Priority.LOW if change.initial or change.resync else Priority.NORMAL
+                    for request in handler(change):
+                        self.queue.add(request, priority=priority)
+            except Exception:
+                log.exception("a handler failed", controller=self.name, kind=informer.kind.__name__)
+                self.observer.handler_failed()
+
+        self._watches.append((informer, deliver))
+        if self._subscribed:
+            informer.add_handler(deliver)
+
+    def enqueue(self, request: Request, *, priority: Priority = Priority.NORMAL, after: float = 0.0) -> None:
+        """Ask for a reconcile in ``after`` seconds, without any change having been seen."""
+        self.queue.add_after(request, after, priority=priority)
+
+    # Life
+
+    async def run(self) -> None:
+        """Reconcile until stopped. A controller runs once.
+
+        Returns when :meth:`stop` or :meth:`abort` was called. Being cancelled is a :meth:`stop` after which
+        ``CancelledError`` is raised; being cancelled again is an :meth:`abort`.
+
+        Raises:
+            RuntimeError: it was run before.
+            BaseExceptionGroup: a reconcile raised what is no ``Exception``.
+        """
+        if self._crew is not None:
+            msg = f"controller {self.name} was run before"
+            raise RuntimeError(msg)
+        self._crew = crew = asyncio.create_task(self._man(), name=f"{self.name} crew")
+        if self.queue.closed:  # stopped before it began
+            crew.cancel()
+        interrupt: asyncio.CancelledError | None = None
+        while not crew.done():
+            try:
+                await asyncio.wait({crew})
+            except asyncio.CancelledError as error:
+                if interrupt is None:
+                    self.stop()
+                else:
+                    self.abort()
+                interrupt = error
+        if self._patience is not None:
+            self._patience.cancel()
+        if not crew.cancelled():
+            crew.result()  # a crash is raised here
+        if interrupt is not None:
+            raise interrupt
+
+    def stop(self) -> None:
+        """Accept no more requests, let running reconciles finish, and cancel them after ``options.drain`` seconds."""
+        self.queue.close()
+        if self._crew is None or self._crew.done():
+            return
+        if not self._ready:  # nothing is running that could be let finish
+            self._crew.cancel()
+        elif self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(self.options.drain, self._crew.cancel)
+
+    def abort(self) -> None:
+        """Cancel running reconciles at once: the lease is lost, and each further write may be one too many."""
+        self.queue.close()
+        if self._crew is not None:
+            self._crew.cancel()
+
+    @property
+    def ready(self) -> bool:
+        """Whether its informers had synced and its workers were started; stays true once reached."""
+        return self._ready
+
+    def statistics(self) -> ControllerStatistics:
+        """A record of the present state."""
+        return ControllerStatistics(
+            name=self.name,
+            ready=self._ready,
+            active=self._active,
+            parked=len(self._held),
+            queue=self.queue.statistics(),
+        )
+
+    async def _man(self) -> None:
+        self._subscribed = True
+        for informer, deliver in self._watches:
+            informer.add_handler(deliver)
+        async with asyncio.TaskGroup() as helpers:
+            reads = None
+            if self.barrier is not None:
+                reads = helpers.create_task(self.barrier.run(), name=f"{self.name} barrier")
+            try:
+                await self._synced()
+                self._ready = True
+                log.info("controller started", controller=self.name, workers=self.options.workers)
+                async with asyncio.TaskGroup() as workers:
+                    for number in range(self.options.workers):
+                        workers.create_task(self._work(), name=f"{self.name} worker {number}")
+                log.info("controller stopped", controller=self.name)
+            finally:
+                if reads is not None:
+                    reads.cancel()  # after the workers: until then they may note writes
+
+    async def _synced(self) -> None:
+        """Wait for every informer's first list: on a half-filled store, reconciling would delete what it cannot see."""
+        for informer, _ in tuple(self._watches):
+            while True:
+                try:
+                    async with asyncio.timeout(self.options.sync_warning):
+                        await informer.wait_synced()
+                    break
+                except TimeoutError:
+                    log.warning("still waiting for the first list", controller=self.name, kind=informer.kind.__name__)
+
+    # One reconcile
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                request, priority = await self.queue.get()
+            except QueueClosedError:
+                return
+            try:
+                await self._handle(request, priority)
+            except asyncio.CancelledError:
+                self.queue.add(request, priority=priority)  # what was not finished is not lost, unless we stop
+                raise
+            finally:
+                self.queue.done(request)
+            await asyncio.sleep(0)  # reconciles that never wait must not keep watches and the lease from running
+
+    async def _handle(self, request: Request, priority: Priority) -> None:
+        if self.barrier is not None and self.barrier.blocked(request):
+            self._held[request] = max(priority, self._held.get(request, priority))
+            self.barrier.park(request, self._wake)
+            return
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        outcome = Outcome.PANIC
+        self._active += 1
+        self.observer.reconcile_started()
+        try:
+            with bound_contextvars(controller=self.name, request=str(request), reconcile_id=next(self._numbers)):
+                outcome = self._settle(request, priority, await self._attempt(request))
+        except asyncio.CancelledError:
+            outcome = Outcome.CANCELLED
+            raise
+        finally:
+            self._active -= 1
+            self.observer.reconcile_finished(outcome, clock() - started)
+
+    def _wake(self, request: Request) -> None:
+        self.queue.add(request, priority=self._held.pop(request, Priority.NORMAL))
+
+    async def _attempt(self, request: Request) -> Result | Exception:
+        """Reconcile once; from here on a failure is a value."""
+        deadline = asyncio.timeout(self.options.timeout)
+        try:
+            async with deadline:
+                result = await self.reconciler.reconcile(request)
+        except asyncio.CancelledError as error:
+            if _cancelled():
+                raise
+            return _caused(StrayCancellationError("something awaited by the reconciler was cancelled"), error)
+        except Exception as error:  # noqa: BLE001 - whatever a reconciler raises is logged, counted and tried again
+            if deadline.expired():
+                return _caused(ReconcileTimeoutError(f"not finished after {self.options.timeout:g} s"), error)
+            return _terminal(error)
+        if not isinstance(result, Result):
+            return TypeError(f"{type(self.reconciler).__name__}.reconcile returned {result!r} instead of a Result")
+        return result
+
+    def _settle(self, request: Request, priority: Priority, result: Result | Exception) -> Outcome:
+        """The one place that decides what comes after a reconcile: an error beats a delay beats nothing."""
+        match result:
+            case TerminalError():
+                if self._refusals.get(request) != str(result):
+                    self._refusals[request] = str(result)
+                    log.error("reconcile failed for good; waiting for a change", exc_info=result)
+                self.queue.forget(request)
+                return Outcome.TERMINAL
+            case Exception():
+                failures = self.queue.retries(request) + 1
+                log.error("reconcile failed; trying again", exc_info=result, failures=failures)
+                self._refusals.pop(request, None)
+                self.queue.add_rate_limited(request, priority=priority)
+                return Outcome.TIMEOUT if isinstance(result, ReconcileTimeoutError) else Outcome.ERROR
+        log.debug("reconciled", because=result.because, requeue_after=result.requeue_after)
+        self._refusals.pop(request, None)
+        self.queue.forget(request)
+        if result.requeue_after is None:
+            return Outcome.SUCCESS
+        if result.priority is not None:
+            priority = result.priority
+        self.queue.add_after(request, result.requeue_after, priority=priority)
+        return Outcome.REQUEUE_AFTER
+
+
+def _cancelled() -> bool:
+    """Whether the running task was asked to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _caused(error: Exception, cause: BaseException) -> Exception:
+    """``error``, chained as ``raise error from cause`` would."""
+    error.__cause__ = cause
+    return error
+
+
+def _terminal(error: Exception) -> Exception:
+    """A group of nothing but terminal errors, as a task group raises it, is a terminal error."""
+    if isinstance(error, ExceptionGroup) and error.split(TerminalError)[1] is None:
+        return _caused(TerminalError(str(error)), error)
+    return error

@@ -1,0 +1,208 @@
+"""The only writer: carries out a plan and makes its own writes visible to the next read.
+
+**Flow.** Steps run in order; the actions of one step are sent together, at most ``in_flight`` at a time. The object in
+a write's answer goes into the cache at once, so handlers run without waiting for the watch.
+
+**Guarantees.** A delete carries the UID it was decided on. A write with unknown outcome, or a delete whose object is
+not gone yet, is entered in the barrier, which parks the key until the cache shows what happened. A step starts only
+after every action of the one before succeeded.
+
+**Errors.** The first failure of a step is raised after all its actions ended: an
+:class:`~rbgctrl.client.errors.ApiError`, or :class:`ForeignObjectError` when a name is held by somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from rbgctrl.api.meta import Resource
+from rbgctrl.client import (
+    AlreadyExistsError,
+    Client,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    PatchType,
+    ServerTimeoutError,
+    UnknownOutcomeError,
+)
+from rbgctrl.informers import Cache
+from rbgctrl.plan.model import Action, Apply, Create, Delete, Note, Patch, Plan
+from rbgctrl.runtime.barrier import Barrier
+from rbgctrl.runtime.result import Request, Result
+
+__all__ = ["Executor", "ExecutorOptions", "ForeignObjectError", "NoteSink", "summary"]
+
+log = structlog.get_logger(__name__)
+
+
+_MAY_HAVE_HAPPENED = (UnknownOutcomeError, InternalServerError, ServerTimeoutError, asyncio.CancelledError)
+"""What leaves it open whether a write was carried out; the object is read live before the key is looked at again."""
+
+
+class ForeignObjectError(Exception):
+    """A child's name is held by an object that somebody else controls; it is never touched.
+
+    Raised while creating. Rename the role or remove the other object; the create is retried with backoff.
+    """
+
+
+class NoteSink(Protocol):
+    """Where notes go; an event recorder."""
+
+    def event(self, note: Note) -> None:
+        """Record one note; never blocks, never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorOptions:
+    """How the executor sends.
+
+    Attributes:
+        in_flight: most actions of one plan on the wire at once.
+    """
+
+    in_flight: int = 16
+
+
+class Executor:
+    """Applies plans for one controller.
+
+    Args:
+        client: where writes go.
+        cache: what is told about their answers.
+        barrier: the controller's ledger of writes the cache has not shown yet.
+        notes: where events go.
+        options: see :class:`ExecutorOptions`.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        barrier: Barrier,
+        notes: NoteSink,
+        options: ExecutorOptions | None = None,
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._barrier = barrier
+        self._notes = notes
+        self._slots = asyncio.Semaphore((options or ExecutorOptions()).in_flight)
+        self.writes: Counter[tuple[str, str]] = Counter()
+
+    async def apply(self, plan: Plan, request: Request) -> Result:
+        """Carry out ``plan`` for the object ``request`` names.
+
+        Returns:
+            When to look again, as the plan says.
+
+        Raises:
+            ApiError: the first failed action of a step.
+            ForeignObjectError: a name is taken by somebody else's object.
+        """
+        for step in plan.steps:
+            await self._step(step, request)
+        for note in plan.notes:
+            self._notes.event(note)
+        if not plan.empty:
+            log.info("applied", because=plan.because, writes=summary(plan))
+        return Result(requeue_after=plan.requeue_after, because=plan.because)
+
+    async def _step(self, step: tuple[Action, ...], request: Request) -> None:
+        if len(step) == 1:
+            await self._perform(step[0], request)
+            return
+        outcomes = await asyncio.gather(*(self._perform(action, request) for action in step), return_exceptions=True)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        fatal = [failure for failure in failures if not isinstance(failure, Exception)]
+        if failures:
+            raise (fatal or failures)[0]
+
+    async def _perform(self, action: Action, request: Request) -> None:
+        async with self._slots:
+            self.writes[type(action).__name__.lower(), action.kind.KIND.kind] += 1
+            try:
+                match action:
+                    case Create():
+                        await self._create(action)
+                    case Apply():
+                        self._seen(await self._client.apply(action.kind, action.key, _fenced(action)), request)
+                    case Patch():
+                        await self._patch(action, request)
+                    case Delete():
+                        await self._delete(action, request)
+            except _MAY_HAVE_HAPPENED:
+                self._barrier.unknown(request, action.kind, action.key)
+                raise
+
+    def _seen(self, obj: Resource, request: Request) -> None:
+        self._cache.observe(obj)
+        self._barrier.wrote(request, obj)
+
+    async def _create(self, action: Create) -> None:
+        try:
+            obj = await self._client.create(action.kind, action.body, action.key.namespace)
+        except AlreadyExistsError:
+            obj = await self._client.get(action.kind, action.key)
+            controller = obj.metadata.controller()
+            if controller is None or controller.uid != action.owner_uid:
+                holder = f"{controller.kind} {controller.name}" if controller else "no controller"
+                raise ForeignObjectError(
+                    f"{action.kind.KIND.kind} {action.key} exists already and belongs to {holder}; "
+                    "remove it or choose another name"
+                ) from None
+        self._cache.observe(obj)
+
+    async def _patch(self, action: Patch, request: Request) -> None:
+        body: Any = action.body if isinstance(action.body, tuple) else _with_uid(action.body, action.uid)
+        try:
+            obj = await self._client.patch(
+                action.kind, action.key, body, type=PatchType(action.type.value), subresource=action.subresource
+            )
+        except NotFoundError:
+            log.debug("gone before it could be patched", kind=action.kind.KIND.kind, object=str(action.key))
+            return
+        self._seen(obj, request)
+
+    async def _delete(self, action: Delete, request: Request) -> None:
+        token = self._barrier.deleting(request, action.kind, action.key, action.uid)
+        try:
+            obj = await self._client.delete(action.kind, action.key, uid=action.uid)
+        except (NotFoundError, ConflictError):
+            # Gone, or replaced by a namesake: either way the object this was decided on is no more.
+            self._barrier.forget(token)
+            return
+        except BaseException:
+            self._barrier.forget(token)
+            raise
+        if obj is not None:
+            if obj.metadata.deleting:
+                self._cache.observe(obj)
+            else:
+                self._cache.observe_deleted(obj)
+        self._barrier.deleted(token, obj)
+
+
+def _fenced(action: Apply) -> dict[str, Any]:
+    return _with_uid(action.body, action.uid)
+
+
+def _with_uid(body: Any, uid: str) -> dict[str, Any]:
+    """The body with a UID precondition, so that a namesake created meanwhile is not touched."""
+    fenced = dict(body)
+    if uid:
+        fenced["metadata"] = {**fenced.get("metadata", {}), "uid": uid}
+    return fenced
+
+
+def summary(plan: Plan) -> str:
+    """What a plan writes, for a log line: ``create Pod x3, patch RoleInstance``."""
+    counts = Counter(f"{type(action).__name__.lower()} {action.kind.KIND.kind}" for action in plan.actions)
+    return ", ".join(f"{what} x{count}" if count > 1 else what for what, count in counts.items())

@@ -1,0 +1,15 @@
+"""Settings of every test, and the fixtures of those that need the real control plane."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["e2e.support.plugin"]
+
+# Examples drawn by chance belong to a developer's runs; one that CI cannot repeat helps nobody. No deadline per
+# example anywhere: wall time on a shared machine is not what these tests are about.
+settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

@@ -1,0 +1,483 @@
+"""The rules every list-and-watch loop must keep, each as a promise, against a server under script."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from rbgctrl.api.core import ConfigMap
+from rbgctrl.client.errors import (
+    ConnectError,
+    ForbiddenError,
+    InternalServerError,
+    NotFoundError,
+    ResponseError,
+    TooManyRequestsError,
+    UnavailableError,
+)
+from rbgctrl.informers import Change, ChangeType
+from unit.informers.fake import FakeApi, Stream, event, names
+from unit.informers.harness import Bench, bench, simulate
+
+
+def test_rule_1_a_relist_is_swapped_in_one_step_and_handlers_get_its_difference_with_tombstones() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in ("kept", "changed", "doomed"):
+            api.put(name)
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            b.follower.clear()
+            api.fail("watch", *[ConnectError("down", reason="refused")] * 3)
+            api.fail("probe", *[ConnectError("down", reason="refused")] * 2)
+            api.cut(ConnectError("reset", reason="reset"))
+            await b.settle()
+            doomed = b.informer.store.get(("a", "doomed"))
+            api.put("changed")
+            api.put("new")
+            api.delete("doomed")
+            api.compacted = api.rv
+            sizes: list[int] = []
+            b.informer.add_handler(lambda _change: sizes.append(len(b.informer.store)))
+            sizes.clear()
+            assert len(b.informer.store) == 3  # the old content is served meanwhile
+            await b.settle(60)
+            b.check()
+            assert b.follower.told() == [("deleted", "doomed"), ("updated", "changed"), ("added", "new")]
+            deleted, updated, added = b.follower.changes
+            assert deleted.stale
+            assert deleted.old is doomed
+            assert not (updated.stale or updated.initial or added.initial)
+            assert sizes == [3, 3, 3]  # handlers never see half of a swap
+
+    simulate(test)
+
+
+def test_rule_2_resource_versions_are_compared_as_integers() -> None:
+    async def test() -> None:
+        api = FakeApi(rv=98)
+        api.put("x")  # 99
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.put("x")  # "100" < "99" as text
+            await b.settle()
+            b.check()
+            assert b.informer.store.rv == 100
+
+    simulate(test)
+
+
+def test_rule_2_an_informer_refuses_to_run_on_resource_versions_that_are_not_numbers() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        api.put("x", metadata={"resourceVersion": "abc"})
+        async with bench(api) as b:
+            await b.settle(300)
+            assert not b.informer.synced
+            assert len(b.informer.store) == 0
+            assert "'abc' is not a number" in b.informer.statistics().error
+            assert len(api.calls) < 60  # and it does not hammer the server meanwhile
+            api.put("x", metadata={"resourceVersion": "500"})
+            api.rv = 500
+            await b.settle(60)
+            assert b.informer.synced
+            assert b.informer.statistics().error == ""
+
+    simulate(test)
+
+
+def test_rule_3_an_event_that_is_not_newer_than_the_store_is_dropped() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            first = api.put("x")
+            second = api.put("x")
+            await b.settle()
+            b.follower.clear()
+            api.streams[0].send(event("ADDED", first), event("MODIFIED", first), event("MODIFIED", second))
+            await b.settle()
+            b.check()
+            assert b.follower.changes == []
+
+    simulate(test)
+
+
+def test_rule_3_another_uid_under_the_same_name_is_a_deletion_and_an_addition() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            b.follower.clear()
+            before = b.informer.store.get(("a", "x"))
+            api.streams[0].mute = True  # the deletion is never seen
+            api.delete("x")
+            api.streams[0].mute = False
+            api.put("x")
+            await b.settle()
+            b.check()
+            deleted, added = b.follower.changes
+            assert (deleted.type, added.type) == (ChangeType.DELETED, ChangeType.ADDED)
+            assert deleted.old is before
+            assert deleted.obj.metadata.uid != added.obj.metadata.uid
+            assert b.informer.store.by_uid(deleted.obj.metadata.uid) is None
+
+    simulate(test)
+
+
+def test_rule_4_a_late_event_cannot_resurrect_what_was_deleted() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        alive = api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            gone = api.delete("x")
+            await b.settle()
+            assert b.informer.store.rv == api.rv  # the deletion's own version counts as progress
+            deleted = b.follower.changes[-1]
+            assert deleted.old is not None
+            assert deleted.old.metadata.resource_version == gone["metadata"]["resourceVersion"]
+            api.streams[0].send(event("MODIFIED", alive), event("ADDED", alive), event("MODIFIED", gone))
+            await b.settle()
+            b.check()
+            assert b.follower.changes[-1] is deleted
+
+    simulate(test)
+
+
+def test_rule_4_deletions_are_remembered_for_ten_minutes_and_no_longer() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        alive = api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.delete("x")
+            await b.settle(590)
+            api.streams[0].send(event("MODIFIED", alive))
+            await b.settle()
+            assert len(b.informer.store) == 0
+            await b.settle(20)
+            api.put("y")
+            api.delete("y")  # old memories go when new ones come
+            await b.settle()
+            assert list(b.informer._store._tombstones) == ["u2"]
+
+    simulate(test)
+
+
+def test_rule_5_progress_follows_events_and_bookmarks_and_is_written_after_the_store() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            seen: list[tuple[int, int]] = []
+            store = b.informer.store
+            b.informer.on_progress(lambda: seen.append((store.rv, len(store))))
+            during: list[int] = []
+            b.informer.add_handler(lambda _change: during.append(store.rv))
+            api.put("x")
+            api.put("y")
+            api.streams[0].send(api.bookmark(150))
+            await b.settle()
+            assert seen == [(101, 1), (102, 2), (150, 2)]
+            assert during == [100, 101]  # not yet while handlers are told
+            api.rv = 150
+            api.cut(None)
+            await b.settle()
+            assert api.said("watch") == [("watch", "150")]  # and it is where the next watch resumes
+
+    simulate(test)
+
+
+def test_rule_6_watches_are_asked_to_end_at_different_times() -> None:
+    async def test() -> None:
+        timeouts = []
+        for draw in (0.0, 0.3, 0.9):
+            async with bench(draw=draw) as b:
+                await b.informer.wait_synced()
+                b.api.cut(None)
+                await b.settle()
+                timeouts.append([call.timeout for call in b.api.calls])
+        assert timeouts == [[300, 300], [390, 390], [570, 570]]
+
+    simulate(test)
+
+
+def test_rule_7_silence_is_noticed_and_the_watch_resumes_from_where_it_was() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.streams[0].mute = True  # a firewall forgot the connection
+            api.put("y")
+            before = asyncio.get_running_loop().time()
+            await b.settle(149)
+            assert len(b.informer.store) == 1
+            await b.settle(3)
+            b.check()
+            assert b.informer.statistics().restarts == {"timeout": 1}
+            assert api.said("probe", "watch") == [("probe", "101"), ("watch", "101")]
+            assert api.calls[-1].at - before < 152
+
+    simulate(test)
+
+
+def test_rule_7_bookmarks_are_a_heartbeat() -> None:
+    async def test() -> None:
+        async with bench() as b:
+            await b.informer.wait_synced()
+            await b.settle(3600)
+            assert set(b.informer.statistics().restarts) == {"ended"}
+            age = b.informer.statistics().last_event_age
+            assert age is not None
+            assert age <= 60
+
+    simulate(test)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
+def test_rule_8_repeated_failures_are_spaced_out(draw: float) -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api, draw=draw) as b:
+            await b.informer.wait_synced()
+            failures = [UnavailableError(503)] * 40
+            api.fail("watch", *failures)
+            api.fail("probe", *failures)
+            api.cut(ConnectError("reset", reason="reset"))
+            await b.settle(120)
+            gaps = [later.at - earlier.at for earlier, later in pairwise(api.calls[2:])]
+            least = [0.8 * 2**n * 0.1 for n in range(1, 6)]
+            assert all(gap >= floor for gap, floor in zip(gaps, least, strict=False))
+            assert max(gaps) <= 30
+            assert len(api.calls) < 50
+
+    simulate(test)
+
+
+def test_rule_8_retry_after_is_honoured() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.fail("watch", TooManyRequestsError(429, retry_after=17.0))
+            api.cut(None)
+            await b.settle(30)
+            refused, accepted = (call for call in api.calls if call.what == "watch")
+            assert accepted.at - refused.at == pytest.approx(17)
+
+    simulate(test)
+
+
+def test_rule_8_a_clean_end_is_followed_by_a_new_watch_at_once() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            for _ in range(5):
+                await b.settle(5)
+                api.cut(None)
+                cut_at = asyncio.get_running_loop().time()
+                await b.settle()
+                assert api.calls[-1].what == "watch"
+                assert api.calls[-1].at == cut_at
+            assert api.said("list", "probe") == []
+
+    simulate(test)
+
+
+def test_rule_8_watches_that_end_at_once_and_say_nothing_are_spaced_out() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.fail("watch", *[lambda stream: stream.send(None)] * 1000)
+            api.cut(None)
+            await b.settle(120)
+            assert 4 < len(api.calls) < 20
+            assert b.informer.statistics().restarts["short"] > 3
+
+    simulate(test)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TooManyRequestsError(429),
+        InternalServerError(500),
+        UnavailableError(503),
+        ForbiddenError(403),
+        NotFoundError(404),
+        ConnectError("refused", reason="refused"),
+    ],
+)
+def test_rule_9_errors_other_than_410_keep_the_version_and_never_mean_that_there_are_no_objects(
+    error: Exception,
+) -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in "xyz":
+            api.put(name)
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            b.follower.clear()
+            api.fail("watch", *[error] * 5)
+            api.fail("probe", *[error] * 5)
+            api.cut(None)
+            await b.settle(200)
+            b.check()
+            assert b.follower.changes == []
+            assert api.said("list") == []
+            assert {rv for what, rv in api.said("watch", "probe")} == {"103"}
+            assert b.informer.statistics().relists == {"start": 1}
+
+    simulate(test)
+
+
+@pytest.mark.parametrize("error", [ForbiddenError(403), NotFoundError(404), UnavailableError(503)])
+def test_rule_9_a_relist_that_is_refused_keeps_the_store_as_it_is(error: Exception) -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in "xyz":
+            api.put(name)
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.rv += 1
+            api.compacted = api.rv
+            api.fail("watchlist", *[error] * 3)
+            api.fail("list", *[error] * 3)
+            api.cut(None)
+            await b.settle(3)
+            assert len(b.informer.store) == 3
+            await b.settle(60)
+            b.check()
+            assert len(b.follower.changes) == 3
+
+    simulate(test)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"PUZZLED","object":{"metadata":{"name":"x","resourceVersion":"103"}}}\n',
+        b'{"type":"ADDED","object":{"metadata":{"name":3}}}\n',
+        b'{"type":"ADDED","object":{"metadata":{"name":"x","uid":"u","resourceVersion":"v1"}}}\n',
+        b"<html>bad gateway</html>\n",
+        b"{}\n",
+        b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":""}}}\n',
+    ],
+)
+def test_rule_10_a_line_that_makes_no_sense_is_counted_and_the_kind_is_listed_again(line: bytes) -> None:
+    async def test() -> None:
+        api = FakeApi()
+        api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.streams[0].mute = True
+            api.put("missed")
+            api.streams[0].queue.put_nowait(line)
+            await b.settle(5)
+            b.check()
+            assert b.informer.statistics().relists == {"start": 1, "unreadable": 1}
+            assert api.said("watchlist") == [("watchlist", ""), ("watchlist", "101")]
+
+    simulate(test)
+
+
+def test_rule_10_a_line_beyond_the_cap_leads_to_a_list_and_then_around_it() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            too_long = ResponseError("a line of more than 16 MiB")
+            api.fail("watchlist", lambda stream: stream.send(too_long))  # it is too long there, too
+            api.put("x")
+            api.cut(too_long)
+            await b.settle(5)
+            b.check()
+            assert [what for what, _ in api.said()] == ["watchlist", "watchlist", "list", "watch"]
+
+    simulate(test)
+
+
+def test_rule_11_nothing_is_ready_before_the_first_list_is_complete() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in "xyz":
+            api.put(name)
+        api.marks = False
+        async with bench(api, end_mark_timeout=1000.0) as b:
+            await b.settle(50)
+            assert b.informer.statistics().lines == 3
+            assert not b.informer.synced
+            assert len(b.informer.store) == 0
+            assert b.follower.changes == []
+            assert b.informer.store.rv == 0
+            api.streams[0].send(api.bookmark(end=True))
+            await b.informer.wait_synced()
+            await b.settle()
+            b.check()
+            assert all(change.initial for change in b.follower.changes)
+
+    simulate(test)
+
+
+def test_rule_11_pages_are_not_ready_before_the_last_one() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in "vwxyz":
+            api.put(name)
+        api.fail("next", *[UnavailableError(503)] * 3)
+        async with bench(api, stream_lists=False) as b:
+            sizes: set[int] = set()
+            while not b.informer.synced:
+                sizes.add(len(b.informer.store))
+                await b.settle()
+            b.check()
+            assert sizes == {0}
+            assert api.said("list") == [("list", "")] * 4
+
+    simulate(test)
+
+
+def test_changes_of_one_object_reach_handlers_in_order() -> None:
+    async def test(b: Bench) -> None:
+        seen: list[Change[ConfigMap]] = []
+        b.informer.add_handler(seen.append)
+        for _ in range(3):
+            b.api.put("x")
+        b.api.delete("x")
+        b.api.put("x")
+        await b.settle()
+        assert names(seen) == ["x"] * 5
+        assert [change.type.value for change in seen] == ["added", "updated", "updated", "deleted", "added"]
+
+    async def main() -> None:
+        async with bench() as b:
+            await b.informer.wait_synced()
+            await test(b)
+
+    simulate(main)
+
+
+def test_a_watch_is_closed_before_the_next_one_is_opened() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        open_at_once: list[int] = []
+
+        def script(stream: Stream) -> None:
+            open_at_once.append(len(api.streams))
+            stream.send(event("ODD", {"metadata": {"name": "x", "resourceVersion": "1"}}))
+
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.fail("watch", *[script] * 5)
+            api.cut(None)
+            await b.settle(100)
+        assert open_at_once == [0] * len(open_at_once)
+
+    simulate(test)

@@ -1,0 +1,277 @@
+"""A world of plain JSON objects that plans act on: enough of an API server and a kubelet to test decisions.
+
+It stores, merges and forgets; it has no watch, no validation and no time of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.meta import Key, Resource
+from rbgctrl.client.decode import Invalid, decoder
+from rbgctrl.graph import view
+from rbgctrl.graph.view import Sources
+from rbgctrl.plan import group as group_plan
+from rbgctrl.plan import instance as instance_plan
+from rbgctrl.plan import role as role_plan
+from rbgctrl.plan.model import Action, Apply, Create, Delete, Note, Patch, PatchType, Plan
+
+R = TypeVar("R", bound=Resource)
+
+NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+@dataclass
+class Shelf(Generic[R]):
+    """The objects of one kind; what planners read through."""
+
+    kind: type[R]
+    objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
+    order: Callable[[Iterable[Key]], Sequence[Key]] = sorted
+
+    def get(self, key: Key) -> R | None:
+        body = self.objects.get(key)
+        return None if body is None else self._decode(body)
+
+    def owned(self, uid: str) -> Sequence[R]:
+        found = [self._decode(self.objects[key]) for key in self.order(self.objects)]
+        return [item for item in found if (owner := item.metadata.controller()) is not None and owner.uid == uid]
+
+    def all(self) -> list[R]:
+        return [self._decode(self.objects[key]) for key in sorted(self.objects)]
+
+    def _decode(self, body: dict[str, Any]) -> R:
+        obj = decoder(self.kind).one(msgspec.json.encode(body))
+        assert not isinstance(obj, Invalid), obj
+        return obj
+
+
+class World:
+    """Objects by kind, and the plans that were carried out on them."""
+
+    def __init__(self) -> None:
+        self.shelves: dict[type[Resource], Shelf[Any]] = {
+            kind: Shelf(kind)
+            for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance, Pod, Service, ConfigMap, ControllerRevision)
+        }
+        self.now = NOW
+        self.writes: list[Action] = []
+        self.notes: list[Note] = []
+        self._ids = itertools.count(1)
+
+    @property
+    def sources(self) -> Sources:
+        shelves = self.shelves
+        return Sources(
+            groups=shelves[RoleBasedGroup],
+            sets=shelves[RoleInstanceSet],
+            instances=shelves[RoleInstance],
+            pods=shelves[Pod],
+            services=shelves[Service],
+            config_maps=shelves[ConfigMap],
+            revisions=shelves[ControllerRevision],
+        )
+
+    def all(self, kind: type[R]) -> list[R]:
+        return self.shelves[kind].all()
+
+    def names(self, kind: type[Resource]) -> list[str]:
+        return [key.name for key in sorted(self.shelves[kind].objects)]
+
+    def body(self, kind: type[Resource], name: str, namespace: str = "ml") -> dict[str, Any]:
+        return self.shelves[kind].objects[Key(namespace, name)]
+
+    # Users ------------------------------------------------------------------------------------------------------------
+
+    def put(self, kind: type[Resource], body: Mapping[str, Any], namespace: str = "ml") -> None:
+        """Create an object, or replace its spec as a user would."""
+        key = Key(namespace, body["metadata"]["name"])
+        shelf = self.shelves[kind]
+        stored = shelf.objects.get(key)
+        if stored is None:
+            self._store(kind, key, dict(body))
+            return
+        if stored.get("spec") != body.get("spec"):
+            stored["spec"] = body.get("spec")
+            stored["metadata"]["generation"] += 1
+
+    def remove(self, kind: type[Resource], name: str, namespace: str = "ml") -> None:
+        self.shelves[kind].objects.pop(Key(namespace, name))
+        self._collect()
+
+    # Plans ------------------------------------------------------------------------------------------------------------
+
+    def plan_all(self) -> list[Plan]:
+        """What every reconciler would do now, in no particular order."""
+        plans = []
+        for kind, build, decide in (
+            (RoleBasedGroup, view.group, group_plan.group),
+            (RoleInstanceSet, view.role, role_plan.role),
+            (RoleInstance, view.instance, instance_plan.instance),
+        ):
+            for key in sorted(self.shelves[kind].objects):
+                node = build(self.sources, key)  # type: ignore[operator]  # the three pairs match row by row
+                assert node is not None
+                plans.append(decide(node, self.now))  # type: ignore[operator]  # the same
+        return plans
+
+    def settle(self, *, kubelet: bool = True, rounds: int = 50) -> int:
+        """Carry out plans until nobody wants to write; returns how many rounds that took."""
+        for done in range(rounds):
+            plans = self.plan_all()
+            acted = False
+            for plan in plans:
+                acted = self.carry_out(plan) or acted
+            if kubelet:
+                acted = self.run_pods() or acted
+            if not acted:
+                return done
+        raise AssertionError(f"still writing after {rounds} rounds: {[plan.because for plan in self.plan_all()]}")
+
+    def carry_out(self, plan: Plan) -> bool:
+        for action in plan.actions:
+            self.writes.append(action)
+            self._act(action)
+        self.notes.extend(plan.notes)
+        self._collect()
+        return not plan.empty
+
+    def _act(self, action: Action) -> None:
+        objects = self.shelves[action.kind].objects
+        stored = objects.get(action.key)
+        match action:
+            case Create():
+                assert stored is None, f"{action.key} exists"
+                self._store(action.kind, action.key, _plain(action.body))
+            case Apply():
+                if stored is None:
+                    assert not action.uid, "an apply with a uid never creates"
+                    self._store(action.kind, action.key, _plain(action.body))
+                else:
+                    assert stored["metadata"]["uid"] == action.uid
+                    before = msgspec.json.encode(stored.get("spec"))
+                    _merge(stored, _plain(action.body))
+                    if msgspec.json.encode(stored.get("spec")) != before:
+                        stored["metadata"]["generation"] += 1
+            case Patch():
+                assert stored is not None
+                assert stored["metadata"]["uid"] == action.uid
+                body = _plain(action.body)
+                if action.type is PatchType.STRATEGIC:
+                    _merge_conditions(stored, body["status"]["conditions"])
+                else:
+                    _merge(stored, body)
+            case Delete():
+                if stored is not None:
+                    assert stored["metadata"]["uid"] == action.uid
+                    del objects[action.key]
+
+    def _store(self, kind: type[Resource], key: Key, body: dict[str, Any]) -> None:
+        number = next(self._ids)
+        body["metadata"] = {
+            **body["metadata"],
+            "namespace": key.namespace,
+            "uid": f"uid-{number}",
+            "generation": 1,
+            "resourceVersion": str(number),
+            "creationTimestamp": "2026-11-22T12:00:00Z",
+        }
+        if kind is RoleInstance:
+            body["spec"].setdefault("readyPolicy", "AllPodReady")
+        self.shelves[kind].objects[key] = body
+
+    def _collect(self) -> None:
+        """Garbage collection by owner references."""
+        while True:
+            alive = {body["metadata"]["uid"] for shelf in self.shelves.values() for body in shelf.objects.values()}
+            orphans = [
+                (shelf, key)
+                for shelf in self.shelves.values()
+                for key, body in shelf.objects.items()
+                if (owners := body["metadata"].get("ownerReferences")) and not any(o["uid"] in alive for o in owners)
+            ]
+            if not orphans:
+                return
+            for shelf, key in orphans:
+                del shelf.objects[key]
+
+    # Kubelet ----------------------------------------------------------------------------------------------------------
+
+    def run_pods(self, *, ready: Callable[[str], bool] = lambda _: True) -> bool:
+        """Schedule and run every pod that does not run yet; gates are left to the controller."""
+        acted = False
+        for key, body in self.shelves[Pod].objects.items():
+            if body.get("status", {}).get("phase") or not ready(key.name):
+                continue
+            body["spec"]["nodeName"] = "node-1"
+            body["status"] = {
+                "phase": "Running",
+                "conditions": [
+                    {"type": "Ready", "status": "False"},
+                    {"type": "ContainersReady", "status": "True"},
+                ],
+            }
+            acted = True
+        return acted
+
+    def pod_fails(self, name: str, namespace: str = "ml") -> None:
+        self.body(Pod, name, namespace)["status"] = {"phase": "Failed", "reason": "Evicted"}
+
+    def containers_ready(self, name: str, ready: bool, namespace: str = "ml") -> None:
+        conditions = [{"type": "ContainersReady", "status": str(ready)}, {"type": "Ready", "status": str(ready)}]
+        _merge_conditions(self.body(Pod, name, namespace), conditions)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def _plain(body: Any) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(body))
+
+
+def _merge(stored: dict[str, Any], patch: Mapping[str, Any]) -> None:
+    for name, value in patch.items():
+        if value is None:
+            stored.pop(name, None)
+        elif isinstance(value, Mapping) and isinstance(stored.get(name), dict):
+            _merge(stored[name], value)
+        else:
+            stored[name] = value
+
+
+def _merge_conditions(stored: dict[str, Any], changed: Iterable[Mapping[str, Any]]) -> None:
+    conditions = stored.setdefault("status", {}).setdefault("conditions", [])
+    for new in changed:
+        for index, old in enumerate(conditions):
+            if old["type"] == new["type"]:
+                conditions[index] = {**old, **new}
+                break
+        else:
+            conditions.append(dict(new))
+
+
+def group(name: str = "llm", *roles: Mapping[str, Any], namespace: str = "ml") -> dict[str, Any]:
+    """A RoleBasedGroup manifest."""
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": {"roles": [dict(role) for role in roles]}}
+
+
+def role(name: str, replicas: int = 1, *dependencies: str, image: str = "engine:1", **more: Any) -> dict[str, Any]:
+    """A standalone role, as the API server stores it."""
+    body: dict[str, Any] = {
+        "name": name,
+        "replicas": replicas,
+        "standalonePattern": {"template": {"spec": {"containers": [{"name": "main", "image": image}]}}},
+        **more,
+    }
+    if dependencies:
+        body["dependencies"] = list(dependencies)
+    return body
