@@ -97,7 +97,8 @@ async def add(api: Api, manifests: Sequence[Manifest], *, within: float = 60.0) 
         found = {n["metadata"]["name"] for n in await api.items("v1", "Node") if _usable(n)}
         return missing <= found
 
-    await eventually(usable, within, what=f"{len(missing)} nodes Ready", interval=0.2)
+    interval = 0.1 + len(missing) / 500  # listing many nodes is work that the cluster needs for itself
+    await eventually(usable, within, what=f"{len(missing)} nodes Ready", interval=interval)
 
 
 def _usable(found: Manifest) -> bool:

@@ -69,16 +69,21 @@ class Access:
         kubeconfig: path of a kubeconfig.
         context: one of its contexts.
         namespace: the namespace asked for.
+        debug: log what happens, on standard error.
     """
 
     kubeconfig: str = ""
     context: str = ""
     namespace: str = ""
+    debug: bool = False
 
     def connect(self) -> AbstractAsyncContextManager[Client]:
         """A client for the cluster; someone waits at a terminal, so it gives up soon."""
         from rbgctrl.client.connect import ClientOptions, connect  # noqa: PLC0415 - loads the HTTP library
         from rbgctrl.client.retry import RetryPolicy  # noqa: PLC0415 - the same
 
+        from rbgctrl.cli.logs import configure  # noqa: PLC0415 - the same
+
+        configure(debug=self.debug)
         options = ClientOptions(field_manager="rbgctrl", retry=RetryPolicy(attempts=2))
         return connect(kubeconfig=self.kubeconfig or None, context=self.context or None, options=options)

@@ -16,6 +16,7 @@ from rbgctrl.plan import discovery, workload
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.ordering import Order, order
+from rbgctrl.plan.patience import rest
 from rbgctrl.plan.revision import expired, owner_reference, record_group
 
 __all__ = ["group", "ready", "unreadable"]
@@ -103,10 +104,10 @@ def _plan(node: GroupNode, ordering: Order, findings: Sequence[Finding], now: da
     ]
     actions += expired(node.revisions, {revision.name}, HISTORY_LIMIT - 1)
     notes = _notes(node, faults)
-    status = _status(node, now, faults, waiting)
+    status, requeue = _status(node, now, faults, waiting)
     first = _remember_mode(node, mode)
     steps = tuple(step for step in (first, tuple(actions) + status) if step)
-    return Plan(steps=steps, notes=notes, because=_because(first, actions, status))
+    return Plan(steps=steps, notes=notes, requeue_after=requeue, because=_because(first, actions, status))
 
 
 def _because(first: Sequence[Action], actions: Sequence[Action], status: Sequence[Action]) -> str:
@@ -207,7 +208,7 @@ def _sentence(fault: _Fault) -> str:
 
 def _status_only(node: GroupNode, now: datetime, fault: _Fault) -> Plan:
     faults = (fault,)
-    actions = _status(node, now, faults, {})
+    actions, _ = _status(node, now, faults, {})
     return Plan(
         steps=(actions,) if actions else (), notes=_notes(node, faults), because=f"nothing can start: {fault.message}"
     )
@@ -215,8 +216,8 @@ def _status_only(node: GroupNode, now: datetime, fault: _Fault) -> Plan:
 
 def _status(
     node: GroupNode, now: datetime, faults: Sequence[_Fault], waiting: dict[str, tuple[str, ...]]
-) -> tuple[Action, ...]:
-    """The status patch, or nothing when what is stored is still true."""
+) -> tuple[tuple[Action, ...], float | None]:
+    """The status patch, if any, and when to look again if it may wait."""
     found = node.group
     role_statuses = tuple(_role_status(found, role) for role in node.roles)
     stored = found.status.conditions if found.status is not None else ()
@@ -227,17 +228,20 @@ def _status(
     )
     changed = changes(found.status, fresh)
     if not changed:
-        return ()
-    return (
-        Patch(
-            kind=RoleBasedGroup,
-            key=found.key,
-            uid=found.uid,
-            body={"status": changed},
-            subresource="status",
-            why=f"status: {', '.join(sorted(changed))}",
-        ),
+        return (), None
+    # A group that was just created says nothing until it is ready, faulty, or slow.
+    newborn = found.status is None and not faults and not any(item.true for item in fresh.conditions or ())
+    if newborn and (pause := rest((found.metadata.creation_timestamp,), now)) is not None:
+        return (), pause
+    patch = Patch(
+        kind=RoleBasedGroup,
+        key=found.key,
+        uid=found.uid,
+        body={"status": changed},
+        subresource="status",
+        why="the status changed",
     )
+    return (patch,), None
 
 
 def _role_status(found: RoleBasedGroup, role: RoleNode) -> RoleStatus:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from rbgctrl.graph.nodes import ComponentNode, InstanceNode, PodNode
 from rbgctrl.graph.view import role_type
 from rbgctrl.plan.conditions import changes, find, merge, stamp
 from rbgctrl.plan.model import Action, Delete, Note, Patch, PatchType, Plan, Severity, Subject
+from rbgctrl.plan.patience import rest
 from rbgctrl.plan.pods import create_pod
 from rbgctrl.plan.revision import Revision, expired, instance_data, owner_reference, record
 
@@ -55,7 +56,7 @@ def instance(node: InstanceNode, now: datetime) -> Plan:
         return Plan(because="the instance has no spec")
     revision = _revision(node)
     work = _pods(node, revision, now)
-    status = _status(node, revision, now, "", complete=not (work.creates or work.blocked))
+    status, requeue = _status(node, revision, now, "", complete=not (work.creates or work.blocked))
     used = {revision.hash, *(pod.pod.metadata.labels.get(labels.CONTROLLER_REVISION_HASH, "") for pod in node.pods)}
     live = {item.metadata.name for item in node.revisions if names.short_hash(item.metadata.name) in used}
     if found.status is not None:
@@ -64,7 +65,7 @@ def instance(node: InstanceNode, now: datetime) -> Plan:
     actions: tuple[Action, ...] = (*work.deletes, *work.creates, *work.patches, *status, *trimmed)
     steps = tuple(step for step in (revision.actions, actions) if step)
     because = "; ".join(dict.fromkeys(action.why for step in steps for action in step)) or "everything is as wanted"
-    return Plan(steps=steps, notes=_notes(found, work), because=because)
+    return Plan(steps=steps, notes=_notes(found, work), requeue_after=requeue, because=because)
 
 
 def refused(node: InstanceNode, now: datetime, why: str) -> Plan:
@@ -72,7 +73,7 @@ def refused(node: InstanceNode, now: datetime, why: str) -> Plan:
     found = node.instance
     if found.spec is None or found.metadata.deleting:
         return Plan(because="nothing to report on")
-    status = _status(node, _revision(node), now, why, complete=False)
+    status, _ = _status(node, _revision(node), now, why, complete=False)
     stored = found.status.conditions if found.status is not None else ()
     told = any(item.type == conditions.FAILED_SCALE and item.message == why for item in stored)
     note = Note(subject=Subject.of(found), severity=Severity.WARNING, reason=events.FAILED_CREATE, message=why)
@@ -269,8 +270,11 @@ def _at(pod: Pod, revision: Revision) -> bool:
 
 def _status(
     node: InstanceNode, revision: Revision, now: datetime, refusal: str, *, complete: bool
-) -> tuple[Action, ...]:
-    """The status patch, or nothing; an earlier refusal stays until the pods are ``complete``."""
+) -> tuple[tuple[Action, ...], float | None]:
+    """The status patch, if any, and when to look again if it may wait.
+
+    An earlier refusal stays until the pods are ``complete``.
+    """
     found = node.instance
     stored = found.status or RoleInstanceStatus()
     components = tuple(_component_status(component, revision) for component in node.components)
@@ -290,17 +294,38 @@ def _status(
     )
     changed = changes(found.status, fresh)
     if not changed:
-        return ()
-    return (
-        Patch(
-            kind=RoleInstance,
-            key=found.key,
-            uid=found.uid,
-            body={"status": changed},
-            subresource="status",
-            why=f"status: {', '.join(sorted(changed))}",
-        ),
+        return (), None
+    if _may_wait(found.status, fresh) and (pause := rest(_movements(node), now)) is not None:
+        return (), pause
+    patch = Patch(
+        kind=RoleInstance,
+        key=found.key,
+        uid=found.uid,
+        body={"status": changed},
+        subresource="status",
+        why="the status changed",
     )
+    return (patch,), None
+
+
+def _may_wait(stored: RoleInstanceStatus | None, fresh: RoleInstanceStatus) -> bool:
+    """Whether only counters moved: not what others act on."""
+    if stored is None:
+        return not any(item.true for item in fresh.conditions)
+    acted_on = [(item.type, item.status, item.reason) for item in fresh.conditions]
+    return (
+        acted_on == [(item.type, item.status, item.reason) for item in stored.conditions]
+        and stored.observed_generation == fresh.observed_generation
+    )
+
+
+def _movements(node: InstanceNode) -> Iterator[str | None]:
+    """When the instance or one of its pods last changed visibly."""
+    yield node.instance.metadata.creation_timestamp
+    for pod in node.pods:
+        yield pod.pod.metadata.creation_timestamp
+        for condition in pod.pod.status.conditions:
+            yield condition.last_transition_time
 
 
 def _conditions(node: InstanceNode, refusal: str) -> list[Condition]:

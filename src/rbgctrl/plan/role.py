@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from rbgctrl.graph.nodes import InstanceNode, SetNode
 from rbgctrl.plan.conditions import changes, find, parse_time
 from rbgctrl.plan.identity import instance_role_id
 from rbgctrl.plan.model import Action, Apply, Delete, Note, Patch, Plan, Severity, Subject
+from rbgctrl.plan.patience import rest
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record, set_data, short
 
 __all__ = ["instance_ready", "role"]
@@ -269,15 +270,41 @@ def _status(node: SetNode, revision: Revision, now: datetime) -> tuple[tuple[Act
     requeue = min(later) if later else None
     if not changed:
         return (), requeue
+    if _may_wait(found.status, fresh, wanted) and (pause := rest(_movements(node), now)) is not None:
+        return (), pause if requeue is None else min(pause, requeue)
     patch = Patch(
         kind=RoleInstanceSet,
         key=found.key,
         uid=found.uid,
         body={"status": changed},
         subresource="status",
-        why=f"status: {', '.join(sorted(changed))}",
+        why="the status changed",
     )
     return (patch,), requeue
+
+
+def _may_wait(stored: RoleInstanceSetStatus | None, fresh: RoleInstanceSetStatus, wanted: int) -> bool:
+    """Whether only counters moved: not what others act on, which is being complete or not."""
+    if stored is None:
+        return not _complete(fresh, wanted)
+    return (
+        _complete(stored, wanted) == _complete(fresh, wanted)
+        and stored.observed_generation == fresh.observed_generation
+        and stored.update_revision == fresh.update_revision
+    )
+
+
+def _complete(status: RoleInstanceSetStatus, wanted: int) -> bool:
+    return status.ready_replicas == status.replicas == wanted
+
+
+def _movements(node: SetNode) -> Iterator[str | None]:
+    """When the set or one of its instances last changed visibly."""
+    yield node.set.metadata.creation_timestamp
+    for item in node.instances:
+        yield item.instance.metadata.creation_timestamp
+        for condition in item.instance.status.conditions if item.instance.status is not None else ():
+            yield condition.last_transition_time
 
 
 def _until_available(item: RoleInstance, min_ready_seconds: int, now: datetime) -> float:

@@ -244,7 +244,7 @@ class Recorder:
             async with asyncio.timeout(self._options.call_timeout):
                 await self._send(series)
         except Exception as error:  # noqa: BLE001 - nothing about an event may stop the recorder
-            log.debug("event not written", event=series.name, error=f"{type(error).__name__}: {error}")
+            log.debug("event not written", name=series.name, error=f"{type(error).__name__}: {error}")
             series.attempts += 1
             if _may_help(error) and series.attempts < self._options.attempts:
                 return True

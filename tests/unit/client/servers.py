@@ -37,7 +37,7 @@ async def serve(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Async
     runner = web.ServerRunner(web.Server(handler), shutdown_timeout=0.01)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls, shutdown_timeout=0.01)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         host, port = runner.addresses[0][:2]
         yield f"{'https' if tls else 'http'}://{host}:{port}"

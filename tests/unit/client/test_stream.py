@@ -136,9 +136,9 @@ async def test_a_line_of_many_megabytes_is_accepted_and_the_next_one_too(size: i
 async def test_a_line_of_more_than_16_mib_is_refused() -> None:
     async with answering(HEAD, chunk(b"1\n"), chunk(b"y" * (16 * MIB + 1) + b"\n"), hang=True) as url:
         async with transport_to(url) as transport, transport.stream(WATCH) as stream:
-            assert await anext(stream) == b"1\n"
+            assert await anext(aiter(stream)) == b"1\n"
             with pytest.raises(errors.ResponseError, match="raise the line limit"):
-                await anext(stream)
+                await anext(aiter(stream))
 
 
 async def test_a_clean_end_drops_a_partial_line_and_ends_the_iteration() -> None:
@@ -159,9 +159,9 @@ async def test_a_connection_that_breaks_is_a_connect_error(tail: bytes, abort: b
 async def test_silence_is_told_from_a_reset() -> None:
     async with answering(HEAD, chunk(b"1\n"), hang=True) as url:
         async with transport_to(url, HttpOptions(silence=0.05)) as transport, transport.stream(WATCH) as stream:
-            assert await anext(stream) == b"1\n"
+            assert await anext(aiter(stream)) == b"1\n"
             with pytest.raises(errors.ConnectError, match="silent") as caught:
-                await anext(stream)
+                await anext(aiter(stream))
     assert caught.value.reason == "timeout"
 
 

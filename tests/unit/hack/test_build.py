@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import shutil
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,6 +95,35 @@ def test_a_failed_build_is_not_half_used_and_goes_on_where_it_stopped(fake_go: P
     made = build.ensure_built(_quiet())
     assert made.program("etcd").read_text() == "built before"
     assert _asked(fake_go) == 1 + len(build.PROGRAMS) - 1
+
+
+class _Told(io.StringIO):
+    """Output that tells when a text was written to it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self.seen = threading.Event()
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if self._text in self.getvalue():
+            self.seen.set()
+        return written
+
+
+def test_of_two_builders_one_waits_for_the_other(fake_go: Path) -> None:
+    build.cache_root().mkdir(parents=True)
+    output = _Told("waiting for it")
+    with ThreadPoolExecutor() as pool, (build.cache_root() / "lock").open("w") as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        second = pool.submit(build.ensure_built, Progress(7, console=Console(file=output)))
+        assert output.seen.wait(10.0)
+        finished = build.cache_root() / build.key()
+        finished.mkdir()
+        fcntl.flock(first, fcntl.LOCK_UN)
+        assert second.result(10.0).root == finished
+    assert not (fake_go / "asked").exists()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class Stream:
     wanted: Callable[[dict[str, Any]], bool]
     queue: asyncio.Queue[bytes | Exception | None] = field(default_factory=asyncio.Queue)
     mute: bool = False
+    bookmarks: bool = True
 
     def send(self, *lines: bytes | Exception | None) -> None:
         """Lines; an exception breaks the stream, None ends it cleanly."""
@@ -74,7 +75,6 @@ class FakeApi:
         self.streams: list[Stream] = []
         self.faults: deque[tuple[str, Exception | Callable[[Stream], None]]] = deque()
         self.marks = True  # whether streamed lists get their end mark
-        self.hold: asyncio.Event | None = None  # while set but not fired, streamed lists stop before the end mark
         self.page_size = 2
         self._uids = 0
         self._saved: list[tuple[int, dict[tuple[str, str], dict[str, Any]]]] = []
@@ -117,12 +117,12 @@ class FakeApi:
         """Take a backup."""
         self._saved.append((self.rv, dict(self.objects)))
 
-    def restore(self) -> None:
-        """Go back to the last backup; open watches are ended."""
+    def restore(self, error: Exception | None = None) -> None:
+        """Go back to the last backup; open watches end, cleanly or with ``error``."""
         self.rv, objects = self._saved.pop()
         self.objects = dict(objects)
         self.history = [entry for entry in self.history if entry[0] <= self.rv]
-        self.cut(None)
+        self.cut(error)
 
     def cut(self, error: Exception | None) -> None:
         """End every open watch."""
@@ -201,6 +201,7 @@ class FakeApi:
             for _, obj in sorted(self.objects.items()):
                 if stream.wanted(obj):
                     stream.send(event("ADDED", obj))
+            stream.bookmarks = self.marks  # a server sends no other bookmark before the end mark
             if self.marks:
                 stream.send(self.bookmark(end=True))
             return
@@ -226,7 +227,7 @@ class FakeApi:
                 if now >= silence:
                     raise ConnectError("silence", reason="timeout") from None
                 mark = now + BOOKMARK
-                if stream.mute:
+                if stream.mute or not stream.bookmarks:
                     continue
                 item = self.bookmark()
             silence = loop.time() + SILENCE

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -169,7 +171,7 @@ def test_the_discovery_mode_is_written_before_any_status(world: World) -> None:
     world.put(RoleBasedGroup, group("llm", role("a")))
     node = view.group(world.sources, Key("ml", "llm"))
     assert node is not None
-    first, *later = plan.group(node, NOW).steps
+    first, *later = plan.group(node, NOW + timedelta(minutes=1)).steps
     assert [(type(action), action.kind) for action in first] == [(Patch, RoleBasedGroup)]
     assert any(isinstance(action, Patch) and action.subresource == "status" for step in later for action in step)
 

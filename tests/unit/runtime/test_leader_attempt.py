@@ -187,9 +187,7 @@ def test_an_error_while_taking_the_lease_is_not_leadership(error: Exception) -> 
         server.put(holderIdentity="")
         link = server.link(BAZ)
         link.before = refuse
-        candidate = LeaseElector(
-            link.client(), LEASE, identity=BAZ, monotonic=asyncio.get_running_loop().time
-        )
+        candidate = LeaseElector(link.client(), LEASE, identity=BAZ, monotonic=asyncio.get_running_loop().time)
         assert not await candidate._attempt()
         assert not candidate.is_leader
         assert candidate.statistics().failures == 1

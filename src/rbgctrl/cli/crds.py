@@ -1,0 +1,120 @@
+"""``rbgctrl crds``: the CustomResourceDefinitions that belong to this version, printed or installed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+import yaml
+
+import rbgctrl
+from rbgctrl.api.core import CustomResourceDefinition
+from rbgctrl.api.meta import Key
+from rbgctrl.cli.errors import FAILED, OK, CliError
+from rbgctrl.cli.options import Access
+from rbgctrl.client.client import Client
+from rbgctrl.client.errors import NotFoundError
+
+__all__ = ["apply", "install", "manifests", "text"]
+
+_PACKAGE = Path(rbgctrl.__file__).parent
+_PLACES: Final = (_PACKAGE / "config" / "crd", _PACKAGE.parents[1] / "config" / "crd")
+"""Inside an installed package, and in a checkout."""
+_LOOK_AGAIN: Final = 0.2
+
+Say = Callable[[str], None]
+
+
+def _files() -> list[Path]:
+    for place in _PLACES:
+        found = sorted(path for path in place.glob("*.yaml") if path.name != "kustomization.yaml")
+        if found:
+            return found
+    raise CliError(
+        f"This installation of rbgctrl lacks its CRDs (looked in {', '.join(map(str, _PLACES))}); install it again.",
+        code=FAILED,
+    )
+
+
+def text() -> str:
+    """All of them as one YAML stream.
+
+    Raises:
+        CliError: the installation is broken.
+    """
+    return "".join(f"---\n{path.read_text('utf-8').removeprefix('---').strip()}\n" for path in _files())
+
+
+def manifests() -> list[dict[str, Any]]:
+    """All of them as objects."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
+    found = [document for path in _files() for document in yaml.load_all(path.read_text("utf-8"), loader)]  # noqa: S506 - both are safe loaders
+    return [document for document in found if isinstance(document, dict)]
+
+
+async def install(access: Access, *, within: float) -> int:
+    """Apply them to a cluster and wait until it serves them; returns the exit code.
+
+    Args:
+        access: which cluster.
+        within: seconds to wait.
+
+    Raises:
+        CliError: not served in time.
+        ApiError: the cluster cannot be reached, or refuses.
+    """
+    async with access.connect() as client:
+        await apply(client, manifests(), within=within, say=typer.echo)
+    return OK
+
+
+async def apply(client: Client, crds: list[dict[str, Any]], *, within: float, say: Say = lambda _: None) -> None:
+    """Apply CRDs by server-side apply and return once every version of each is served.
+
+    Args:
+        client: of the cluster.
+        crds: what to apply.
+        within: seconds to wait.
+        say: told a line about each.
+
+    Raises:
+        CliError: not served in time.
+        ApiError: the server refuses one.
+    """
+    for crd in crds:
+        name = crd["metadata"]["name"]
+        await client.apply(CustomResourceDefinition, Key("", name), crd)
+        say(f"applied {name}")
+    missing = [crd["metadata"]["name"] for crd in crds]
+    try:
+        async with asyncio.timeout(within):
+            for crd in crds:
+                while not await _served(client, crd):
+                    await asyncio.sleep(_LOOK_AGAIN)
+                missing.remove(crd["metadata"]["name"])
+    except TimeoutError:
+        raise CliError(
+            f"The cluster does not serve {', '.join(missing)} after {within:g} s; "
+            f"see why with: kubectl describe crd {missing[0]}",
+            code=FAILED,
+        ) from None
+    say(f"the cluster serves all {len(crds)} kinds")
+
+
+async def _served(client: Client, crd: dict[str, Any]) -> bool:
+    """Established, and listed: a moment lies between the two."""
+    live = await client.get(CustomResourceDefinition, Key("", crd["metadata"]["name"]))
+    if not any(condition.type == "Established" and condition.true for condition in live.status.conditions):
+        return False
+    spec = crd["spec"]
+    for version in spec["versions"]:
+        if version["served"]:
+            path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
+            try:
+                await client.get_raw(path, (("limit", "1"),))
+            except NotFoundError:
+                return False
+    return True

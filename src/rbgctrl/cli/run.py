@@ -1,0 +1,204 @@
+"""``rbgctrl run``: one flag for each field of the daemon's settings, named as in the reference manager.
+
+The flags are written out, not derived, so that help needs none of the daemon's libraries; a test holds them equal.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from rbgctrl.cli.errors import OK
+from rbgctrl.cli.help import PlainCommand
+from rbgctrl.cli.options import Context, Kubeconfig
+
+__all__ = ["RunCommand", "run"]
+
+_SCOPE = "What is managed"
+_SERVING = "Metrics and health"
+_LEADER = "Several replicas"
+_PACE = "Pace"
+_PROCESS = "Logs and process"
+
+_TRUE: Final = frozenset(("true", "1", "t"))
+_FALSE: Final = frozenset(("false", "0", "f"))
+
+
+class RunCommand(PlainCommand):
+    """Also reads switches the way Go programs do: ``--leader-elect=true``, ``--tune-gc=false``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, with Go's notation of switches rewritten to ours."""
+        switches = {
+            name: parameter.secondary_opts[0]
+            for parameter in self.params
+            if getattr(parameter, "is_bool_flag", False) and parameter.secondary_opts
+            for name in parameter.opts
+        }
+        return super().parse_args(ctx, [_rewritten(argument, switches) for argument in args])
+
+
+def _rewritten(argument: str, switches: dict[str, str]) -> str:
+    name, equals, value = argument.partition("=")
+    if not equals or name not in switches:
+        return argument
+    if value.lower() in _TRUE:
+        return name
+    return switches[name] if value.lower() in _FALSE else argument
+
+
+def run(
+    *,
+    kubeconfig: Kubeconfig = "",
+    context: Context = "",
+    namespaces: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Watch only this namespace; repeat the flag, or separate by commas, for several. "
+            "All namespaces when not given.",
+            metavar="NAME",
+            show_default=False,
+            rich_help_panel=_SCOPE,
+        ),
+    ] = None,
+    enable_webhooks: Annotated[
+        str,
+        typer.Option(
+            help="Webhooks to serve. This version has none: all is accepted and logged.",
+            metavar="all|none",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = "none",
+    enable_deprecated_workload_types: Annotated[
+        bool,
+        typer.Option(help="Manage StatefulSet, Deployment and LeaderWorkerSet roles.", rich_help_panel=_SCOPE),
+    ] = True,
+    scheduler_name: Annotated[
+        str,
+        typer.Option(
+            help="Gang scheduler whose PodGroups are written.",
+            metavar="scheduler-plugins|volcano",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = "scheduler-plugins",
+    enable_port_allocator: Annotated[bool, typer.Option(help="Allocate host ports.", rich_help_panel=_SCOPE)] = False,
+    port_allocate_strategy: Annotated[
+        str, typer.Option(help="How ports are chosen.", metavar="random", rich_help_panel=_SCOPE)
+    ] = "random",
+    start_port: Annotated[int, typer.Option(help="First port that may be allocated.", rich_help_panel=_SCOPE)] = 30000,
+    port_range: Annotated[
+        int, typer.Option(help="How many ports may be allocated, from the first on.", rich_help_panel=_SCOPE)
+    ] = 5000,
+    metrics_bind_address: Annotated[
+        str,
+        typer.Option(
+            help="Where /metrics is served, for example :8080; 0 for nowhere.",
+            metavar="ADDRESS",
+            rich_help_panel=_SERVING,
+        ),
+    ] = "0",
+    metrics_secure: Annotated[
+        bool,
+        typer.Option(
+            help="Serve metrics over TLS. This version cannot, and refuses to start when asked to.",
+            rich_help_panel=_SERVING,
+        ),
+    ] = False,
+    health_probe_bind_address: Annotated[
+        str,
+        typer.Option(
+            help="Where /healthz and /readyz are served; 0 for nowhere.", metavar="ADDRESS", rich_help_panel=_SERVING
+        ),
+    ] = ":8082",
+    leader_elect: Annotated[
+        bool,
+        typer.Option(
+            help="Take part in leader election: of several replicas one works, the others stand by with warm caches.",
+            rich_help_panel=_LEADER,
+        ),
+    ] = False,
+    leader_election_id: Annotated[
+        str, typer.Option(help="Name of the Lease.", metavar="NAME", rich_help_panel=_LEADER)
+    ] = "rbg-controller",
+    leader_election_namespace: Annotated[
+        str,
+        typer.Option(
+            help="Namespace of the Lease; the pod's own, or that of the kubeconfig's context, when not given.",
+            metavar="NAME",
+            envvar="POD_NAMESPACE",
+            show_default=False,
+            rich_help_panel=_LEADER,
+        ),
+    ] = "",
+    max_concurrent_reconciles: Annotated[
+        int, typer.Option(help="Workers of each controller.", rich_help_panel=_PACE)
+    ] = 10,
+    cache_sync_timeout: Annotated[
+        str,
+        typer.Option(
+            help="After this long, caches that are not complete are reported as an error (and waited for).",
+            metavar="DURATION",
+            rich_help_panel=_PACE,
+        ),
+    ] = "120s",
+    kube_api_qps: Annotated[
+        float,
+        typer.Option(
+            help="Requests a second at most; 0 for no limit: the server sheds load itself.", rich_help_panel=_PACE
+        ),
+    ] = 0.0,
+    kube_api_burst: Annotated[
+        int, typer.Option(help="How many requests may exceed that at once.", rich_help_panel=_PACE)
+    ] = 0,
+    development: Annotated[
+        bool,
+        typer.Option(help="Defaults for a person at a terminal: readable logs at level debug.", rich_help_panel=_PROCESS),
+    ] = False,
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            help="Least level that is logged; info when not given.",
+            metavar="debug|info|warning|error",
+            show_default=False,
+            rich_help_panel=_PROCESS,
+        ),
+    ] = None,
+    log_format: Annotated[
+        str | None,
+        typer.Option(
+            help="One JSON object a line, or text for people; json when not given.",
+            metavar="json|console",
+            show_default=False,
+            rich_help_panel=_PROCESS,
+        ),
+    ] = None,
+    event_loop: Annotated[
+        str,
+        typer.Option(help="Event loop; uvloop is the faster one.", metavar="uvloop|asyncio", rich_help_panel=_PROCESS),
+    ] = "uvloop",
+    tune_gc: Annotated[
+        bool, typer.Option(help="Keep Python's garbage collector away from the caches.", rich_help_panel=_PROCESS)
+    ] = True,
+) -> None:
+    """Run the controllers until told to stop (SIGTERM or Ctrl-C).
+
+    In a pod nothing but --leader-elect is needed. From a workstation it uses your kubeconfig:
+
+        rbgctrl run --development
+
+    Needs the CRDs (rbgctrl crds --install). Exits with 2 when the configuration or the cluster cannot be used.
+    """
+    flags: dict[str, object] = {**locals(), "namespaces": tuple(_names(namespaces or []))}
+    raise typer.Exit(_start(flags))
+
+
+def _names(given: list[str]) -> list[str]:
+    return [name.strip() for item in given for name in item.split(",") if name.strip()]
+
+
+def _start(flags: dict[str, object]) -> int:
+    from rbgctrl.daemon import run as daemon  # noqa: PLC0415 - the daemon's libraries take a second to load
+    from rbgctrl.daemon.settings import Settings  # noqa: PLC0415 - the same
+
+    return int(daemon(Settings.of(**flags)) or OK)
