@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -68,10 +67,7 @@ def down(state: State = _STATE) -> None:
     """Stops the cluster: only processes that `up` started, whatever their pids belong to now. Logs stay."""
     layout = Layout(state.resolve())
     ended = Ledger(layout.root).end_all(grace=5.0)
-    for folder in (layout.data, layout.pki):
-        shutil.rmtree(folder, ignore_errors=True)
-    for file in layout.root.glob("kubeconfig*"):
-        file.unlink()
+    layout.discard()
     err.print(f"Stopped {', '.join(ended)}." if ended else "Nothing was running.")
 
 

@@ -222,15 +222,14 @@ class Cluster:
         await self._stop_components()
         layout = self.layout
         Ledger(layout.root).path.unlink(missing_ok=True)
-        for folder in (layout.data, layout.pki):
-            shutil.rmtree(folder, ignore_errors=True)
+        layout.discard()
         if self._temporary:
             shutil.rmtree(layout.root, ignore_errors=True)
 
     def _reset(self) -> None:
         layout = self.layout
-        for folder in (layout.data, layout.pki, layout.logs):
-            shutil.rmtree(folder, ignore_errors=True)
+        layout.discard()
+        shutil.rmtree(layout.logs, ignore_errors=True)
         layout.pki.mkdir(parents=True)
         layout.logs.mkdir()
         self._ports = Ports(*free_ports(Ports.count()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,13 @@ class Layout:
     def kubeconfig(self, user: str = "admin") -> Path:
         """The kubeconfig of ``user``; the admin's has the plain name."""
         return self.root / ("kubeconfig" if user == "admin" else f"kubeconfig.{user}")
+
+    def discard(self) -> None:
+        """Removes data, keys and kubeconfigs; logs stay."""
+        for folder in (self.data, self.pki):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self.kubeconfig(), *self.root.glob("kubeconfig.*")):
+            file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import msgspec
 
 from rbgctrl.api import conditions, labels, roles
 from rbgctrl.api.core import Node, Pod
-from rbgctrl.api.groups import RoleBasedGroup, RoleStatus
+from rbgctrl.api.groups import RoleBasedGroup, RoleSpec, RoleStatus
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import ComponentNode, GroupNode, InstanceNode, PodNode, RoleNode
 from rbgctrl.plan.group import ready as may_start_dependants
@@ -153,6 +153,7 @@ class RoleView(_View, frozen=True):
         current_replicas: instances that exist.
         ready_replicas: instances that are ready.
         updated_replicas: instances at the latest revision.
+        pods: pods that all wanted instances have together.
         ready: whether all are there and ready.
         instances: None when they were not asked for.
     """
@@ -166,6 +167,7 @@ class RoleView(_View, frozen=True):
     current_replicas: int
     ready_replicas: int
     updated_replicas: int
+    pods: int
     ready: bool
     instances: tuple[InstanceView, ...] | None
 
@@ -278,9 +280,20 @@ def _role(group: GroupNode, role: RoleNode, where: Callable[[str], NodeView] | N
         current_replicas=counts.replicas,
         ready_replicas=counts.ready_replicas,
         updated_replicas=counts.updated_replicas,
+        pods=role.spec.replicas * _size(role.spec),
         ready=role.spec.replicas == counts.replicas == counts.ready_replicas,
         instances=None if where is None else tuple(_instance(item, where) for item in instances),
     )
+
+
+def _size(role: RoleSpec) -> int:
+    """Pods of one instance."""
+    if role.leader_worker_pattern is not None:
+        return role.leader_worker_pattern.size
+    if role.custom_components_pattern is not None and role.standalone_pattern is None:
+        components = role.custom_components_pattern.components
+        return sum(1 if component.size is None else component.size for component in components)
+    return 1
 
 
 def _counts(group: RoleBasedGroup, role: RoleNode) -> RoleStatus:

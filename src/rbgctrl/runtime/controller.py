@@ -25,6 +25,7 @@ from structlog.contextvars import bound_contextvars
 from rbgctrl.clock import Jitter, jitter
 from rbgctrl.informers.change import Change
 from rbgctrl.runtime import predicates
+from rbgctrl.runtime.attempt import ReconcileTimeoutError, attempt
 from rbgctrl.runtime.barrier import Barrier
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.observers import ControllerObserver, Outcome
@@ -36,20 +37,10 @@ __all__ = [
     "Controller",
     "ControllerOptions",
     "ControllerStatistics",
-    "ReconcileTimeoutError",
-    "StrayCancellationError",
     "Watched",
 ]
 
 log = structlog.get_logger(__name__)
-
-
-class ReconcileTimeoutError(Exception):
-    """A reconcile did not end within ``ControllerOptions.timeout`` and was cancelled; it is tried again."""
-
-
-class StrayCancellationError(Exception):
-    """Something a reconciler awaited was cancelled though nobody cancelled the reconcile; it is tried again."""
 
 
 class Watched(Protocol):
@@ -290,12 +281,12 @@ class Controller:
                 raise
             finally:
                 self.queue.done(request)
-            await asyncio.sleep(0)  # reconciles that never wait must not keep watches and the lease from running
 
     async def _handle(self, request: Request, priority: Priority) -> None:
         if self.barrier is not None and self.barrier.blocked(request):
             self._held[request] = max(priority, self._held.get(request, priority))
             self.barrier.park(request, self._wake)
+            await asyncio.sleep(0)  # many parked keys in a row must not keep the informers from running
             return
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -317,18 +308,13 @@ class Controller:
 
     async def _attempt(self, request: Request) -> Result | Exception:
         """Reconcile once; from here on a failure is a value."""
-        deadline = asyncio.timeout(self.options.timeout)
         try:
-            async with deadline:
-                result = await self.reconciler.reconcile(request)
-        except asyncio.CancelledError as error:
-            if _cancelled():
-                raise
-            return _caused(StrayCancellationError("something awaited by the reconciler was cancelled"), error)
-        except Exception as error:  # noqa: BLE001 - whatever a reconciler raises is logged, counted and tried again
-            if deadline.expired():
-                return _caused(ReconcileTimeoutError(f"not finished after {self.options.timeout:g} s"), error)
-            return _terminal(error)
+            work = self.reconciler.reconcile(request)
+            result = await attempt(work, timeout=self.options.timeout, name=f"{self.name} {request}")
+        except Exception as error:  # noqa: BLE001 - not even a coroutine came back
+            return error
+        if isinstance(result, Exception):
+            return _terminal(result)
         if not isinstance(result, Result):
             return TypeError(f"{type(self.reconciler).__name__}.reconcile returned {result!r} instead of a Result")
         return result
@@ -359,20 +345,10 @@ class Controller:
         return Outcome.REQUEUE_AFTER
 
 
-def _cancelled() -> bool:
-    """Whether the running task was asked to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def _caused(error: Exception, cause: BaseException) -> Exception:
-    """``error``, chained as ``raise error from cause`` would."""
-    error.__cause__ = cause
-    return error
-
-
 def _terminal(error: Exception) -> Exception:
     """A group of nothing but terminal errors, as a task group raises it, is a terminal error."""
     if isinstance(error, ExceptionGroup) and error.split(TerminalError)[1] is None:
-        return _caused(TerminalError(str(error)), error)
+        terminal = TerminalError(str(error))
+        terminal.__cause__ = error
+        return terminal
     return error

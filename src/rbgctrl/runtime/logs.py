@@ -23,7 +23,7 @@ __all__ = ["LogOptions", "configure", "redact"]
 REDACTED = "[redacted]"
 
 _SECRET_KEY = re.compile(
-    r"(?:^|[_-])(?:token|authorization|password|passwd|secret|cookie|credentials?|private_?key|client_?key(?:_?data)?|"
+    r"(?:^|_)(?:token|authorization|password|passwd|secret|cookie|credentials?|private_?key|client_?key(?:_?data)?|"
     r"api_?key|bearer)$"
 )
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -99,7 +99,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 def _telling(key: object) -> bool:
     if not isinstance(key, str):
         return False
-    return _SECRET_KEY.search(_CAMEL.sub("_", key).lower()) is not None
+    return _SECRET_KEY.search(_CAMEL.sub("_", key).lower().replace("-", "_")) is not None
 
 
 def _clean(value: Any, depth: int = 0) -> Any:

@@ -81,7 +81,8 @@ def test_odd_wire_names_are_kept() -> None:
     assert status is not None
     baseline = status.in_place_update_container_baselines["p"]["c"]
     assert (baseline.restart_count, baseline.image_id) == (2, "sha")
-    hook = b'{"metadata":{"name":"s"},"spec":{"roleInstanceTemplate":{},"lifecycle":{"preDelete":{"markPodNotReady":true}}}}'
+    lifecycle = b'{"preDelete":{"markPodNotReady":true}}'
+    hook = b'{"metadata":{"name":"s"},"spec":{"roleInstanceTemplate":{},"lifecycle":%s}}' % lifecycle
     spec = msgspec.json.decode(hook, type=RoleInstanceSet).spec
     assert spec is not None
     assert spec.lifecycle is not None

@@ -38,7 +38,8 @@ def test_which_roles_have_ordinals(kind: str, pattern: str, stateful: bool) -> N
 
 
 def test_the_first_pattern_in_order_counts() -> None:
-    standalone, leader, custom = {"template": _POD}, {"template": _POD}, {"components": []}
+    standalone, leader = {"template": _POD}, {"template": _POD}
+    custom: dict[str, Any] = {"components": []}
     assert roles.pattern(_role()) is None
     assert roles.role_type(_role()) == labels.ROLE_TYPE_COMPONENTS
     role = _role(standalonePattern=standalone, customComponentsPattern=custom)
@@ -54,13 +55,16 @@ def test_the_first_pattern_in_order_counts() -> None:
 
 @pytest.mark.parametrize("pattern", ["leaderWorkerPattern", "customComponentsPattern"])
 def test_the_restart_policy_is_the_config_then_the_old_string_then_recreate(pattern: str) -> None:
+    def policy(**fields: Any) -> roles.RestartPolicy:
+        return roles.restart_policy(RoleSpec.model_validate({"name": "a", pattern: fields}))
+
     none, recreate = RestartPolicyType.NONE, RestartPolicyType.RECREATE_INSTANCE
-    assert roles.restart_policy(_role(**{pattern: {}})) == roles.RestartPolicy(type=recreate)
-    assert roles.restart_policy(_role(**{pattern: {"restartPolicy": "None"}})).type is none
-    both = {"restartPolicy": "None", "restartPolicyConfig": {"type": recreate, "baseDelaySeconds": 5}}
-    assert roles.restart_policy(_role(**{pattern: both})) == roles.RestartPolicy(type=recreate, base_delay_seconds=5)
-    delays = {"restartPolicy": "None", "restartPolicyConfig": {"maxDelaySeconds": 60}}
-    assert roles.restart_policy(_role(**{pattern: delays})) == roles.RestartPolicy(type=none, max_delay_seconds=60)
+    assert policy() == roles.RestartPolicy(type=recreate)
+    assert policy(restartPolicy="None").type is none
+    both = policy(restartPolicy="None", restartPolicyConfig={"type": recreate, "baseDelaySeconds": 5})
+    assert both == roles.RestartPolicy(type=recreate, base_delay_seconds=5)
+    delays = policy(restartPolicy="None", restartPolicyConfig={"maxDelaySeconds": 60})
+    assert delays == roles.RestartPolicy(type=none, max_delay_seconds=60)
 
 
 def test_a_standalone_role_never_restarts_its_instance() -> None:
@@ -78,7 +82,8 @@ def test_leaders_alone_are_selected_only_in_leader_worker_sets_of_ours() -> None
 
 
 def test_a_role_without_a_rolling_update_replaces_one_instance_at_a_time_in_place() -> None:
-    for strategy in (None, {}, {"rollingUpdate": {}}):
+    strategies: tuple[Any, ...] = (None, {}, {"rollingUpdate": {}})
+    for strategy in strategies:
         assert roles.rolling_update(_role(rolloutStrategy=strategy)) == roles.Rollout(
             type="InPlaceIfPossible", partition=0, max_unavailable=1, max_surge=0, paused=False
         )

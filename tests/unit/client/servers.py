@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ from rbgctrl.client.tls import Tls
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-_START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-_END = datetime.datetime(2100, 1, 1, tzinfo=datetime.UTC)
+_START = datetime(2020, 1, 1, tzinfo=UTC)
+_END = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @asynccontextmanager
@@ -189,7 +189,7 @@ def load(context: ssl.SSLContext, pair: Pair) -> None:
 
 def trusting(authority: Authority, pair: Pair | None = None, **more: Any) -> Tls:
     """TLS settings that trust an authority and show a certificate."""
-    shown = {"certificate": pair.certificate, "key": pair.key} if pair else {}
+    shown: dict[str, Any] = {"certificate": pair.certificate, "key": pair.key} if pair else {}
     return Tls(ca=authority.pem, **shown, **more)
 
 

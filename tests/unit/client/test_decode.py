@@ -39,7 +39,7 @@ class Nested(Resource, frozen=True):
     KIND: ClassVar[Kind[Nested]] = Kind("x.io", "v1", "Nested", "nesteds")
 
     parts: tuple[Part, ...] = ()
-    named: dict[str, msgspec.Raw] = {}
+    named: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
     child: Nested | None = None
 
 

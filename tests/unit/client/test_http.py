@@ -6,13 +6,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from unit.client.servers import (
-    config_map,
-    json_response,
-    serve,
-    status_response,
-    transport_to,
-)
 
 from rbgctrl.api.core import ConfigMap
 from rbgctrl.api.meta import Key
@@ -23,6 +16,13 @@ from rbgctrl.client.limiter import RateLimit
 from rbgctrl.client.observe import Exchange
 from rbgctrl.client.transport import ApiRequest
 from rbgctrl.client.wrappers import DryRun
+from unit.client.servers import (
+    config_map,
+    json_response,
+    serve,
+    status_response,
+    transport_to,
+)
 
 KEY = Key("ns", "a")
 ONE = "/api/v1/namespaces/ns/configmaps/a"
@@ -139,7 +139,7 @@ async def test_each_verb_is_sent_as_the_api_wants_it() -> None:
         await client.delete(ConfigMap, KEY, grace_period_seconds=0)
     full = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "ns"}, "data": {}}
     options = {"kind": "DeleteOptions", "apiVersion": "v1"}
-    fenced = {"preconditions": {"uid": "u", "resourceVersion": "3"}, "propagationPolicy": "Background"}
+    fenced: dict[str, Any] = {"preconditions": {"uid": "u", "resourceVersion": "3"}, "propagationPolicy": "Background"}
     assert seen == [
         ("GET", "~", None, b""),
         ("GET", "~?resourceVersion=0", None, b""),
@@ -264,7 +264,7 @@ async def test_a_rate_limit_lets_requests_pass_one_by_one() -> None:
         return json_response(config_map())
 
     seen = Seen()
-    options = HttpOptions(rate=RateLimit(qps=200, burst=1))
+    options = HttpOptions(rate=RateLimit(qps=20, burst=1))
     async with serve(answer) as url, transport_to(url, options, observer=seen) as transport:
         client = Client(transport)
         await asyncio.gather(*(client.get(ConfigMap, KEY) for _ in range(3)))

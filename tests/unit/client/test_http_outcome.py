@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from unit.client.servers import read_request, serve_raw, transport_to
 
 from rbgctrl.api.core import ConfigMap
 from rbgctrl.api.meta import Key
@@ -16,12 +15,14 @@ from rbgctrl.client.client import Client
 from rbgctrl.client.http import HttpOptions
 from rbgctrl.client.requests import named
 from rbgctrl.client.transport import Verb
+from unit.client.servers import read_request, serve_raw, transport_to
 
 KEY = Key("ns", "a")
 BODY = b'{"metadata":{"name":"a"}}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
 
 Call = Callable[[Client], Awaitable[object]]
+Misdeed = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WRITES: dict[str, Call] = {
     "create": lambda client: client.create(ConfigMap, {"metadata": {"name": "a"}}, "ns"),
     "apply": lambda client: client.apply(ConfigMap, KEY, {}),
@@ -32,10 +33,11 @@ WRITES: dict[str, Call] = {
 
 
 class Server:
-    """Answers the first request of a connection well and does ``misdeed`` at the next."""
+    """Answers ``well`` requests, then does ``misdeed``."""
 
-    def __init__(self, misdeed: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> None:
+    def __init__(self, misdeed: Misdeed, *, well: int = 1) -> None:
         self.misdeed = misdeed
+        self.well = well
         self.requests: list[bytes] = []
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -45,7 +47,7 @@ class Server:
             except asyncio.IncompleteReadError:
                 return
             self.requests.append(request.split(b" ")[0])
-            if len(self.requests) > 1:
+            if len(self.requests) > self.well:
                 await self.misdeed(reader, writer)
                 return
             writer.write(OK)
@@ -75,17 +77,14 @@ async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
-MISDEEDS = [close, reset, half_an_answer, half_a_head, noise, silence]
+MISDEEDS = [close, reset, half_an_answer, half_a_head, noise]
 
 
 @pytest.mark.parametrize("misdeed", MISDEEDS, ids=lambda misdeed: misdeed.__name__)
 @pytest.mark.parametrize("verb", WRITES)
-async def test_a_lost_answer_to_a_write_is_unknown_and_the_write_is_sent_once(
-    verb: str, misdeed: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-) -> None:
+async def test_a_lost_answer_to_a_write_is_unknown_and_the_write_is_sent_once(verb: str, misdeed: Misdeed) -> None:
     server = Server(misdeed)
-    options = HttpOptions(timeout=0.1 if misdeed is silence else 30)
-    async with serve_raw(server) as url, transport_to(url, options) as transport:
+    async with serve_raw(server) as url, transport_to(url) as transport:
         client = Client(transport)
         await client.get(ConfigMap, KEY)  # so that the write finds a connection kept alive
         with pytest.raises(errors.UnknownOutcomeError, match="may have been committed") as caught:
@@ -94,30 +93,37 @@ async def test_a_lost_answer_to_a_write_is_unknown_and_the_write_is_sent_once(
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize(
-    ("misdeed", "cls", "reason"),
-    [
-        (close, errors.ConnectError, "reset"),
-        (reset, errors.ConnectError, "reset"),
-        (half_an_answer, errors.ConnectError, "reset"),
-        (silence, errors.ConnectError, "timeout"),
-        (noise, errors.ResponseError, None),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-async def test_a_lost_answer_to_a_read_may_be_asked_for_again(
-    misdeed: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-    cls: type[errors.ApiError],
-    reason: str | None,
-) -> None:
+@pytest.mark.parametrize("verb", WRITES)
+async def test_a_write_that_gets_no_answer_in_time_is_unknown(verb: str) -> None:
+    server = Server(silence, well=0)
+    async with serve_raw(server) as url, transport_to(url, HttpOptions(timeout=0.2)) as transport:
+        with pytest.raises(errors.UnknownOutcomeError, match="may have been committed"):
+            await WRITES[verb](Client(transport))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("misdeed", [close, reset, half_an_answer], ids=lambda misdeed: misdeed.__name__)
+async def test_a_lost_answer_to_a_read_may_be_asked_for_again(misdeed: Misdeed) -> None:
     server = Server(misdeed)
-    options = HttpOptions(timeout=0.1 if misdeed is silence else 30)
-    async with serve_raw(server) as url, transport_to(url, options) as transport:
+    async with serve_raw(server) as url, transport_to(url) as transport:
         client = Client(transport)
         await client.get(ConfigMap, KEY)
-        with pytest.raises(cls) as caught:
+        with pytest.raises(errors.ConnectError) as caught:
             await client.get(ConfigMap, KEY)
-    assert getattr(caught.value, "reason", None) == reason
+    assert caught.value.reason == "reset"
+
+
+async def test_a_read_that_gets_no_answer_in_time_is_a_timeout() -> None:
+    async with serve_raw(Server(silence, well=0)) as url, transport_to(url, HttpOptions(timeout=0.1)) as transport:
+        with pytest.raises(errors.ConnectError) as caught:
+            await Client(transport).get(ConfigMap, KEY)
+    assert caught.value.reason == "timeout"
+
+
+async def test_a_server_that_does_not_speak_http_is_named() -> None:
+    async with serve_raw(Server(noise, well=0)) as url, transport_to(url) as transport:
+        with pytest.raises(errors.ResponseError, match=r"127\.0\.0\.1:\d+ does not answer in HTTP"):
+            await Client(transport).get(ConfigMap, KEY)
 
 
 async def test_a_guard_is_asked_when_the_body_is_about_to_leave_and_may_keep_it_back() -> None:

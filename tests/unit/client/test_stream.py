@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.client.servers import read_request, serve_raw, transport_to
 
 from rbgctrl.api.core import ConfigMap
 from rbgctrl.client import errors
@@ -15,6 +14,7 @@ from rbgctrl.client.http import HttpOptions
 from rbgctrl.client.requests import collection
 from rbgctrl.client.stream import LineStream
 from rbgctrl.client.transport import Verb
+from unit.client.servers import read_request, serve_raw, transport_to
 
 WATCH = collection(ConfigMap, "ns", Verb.WATCH, ())
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -134,11 +134,16 @@ async def test_a_line_of_many_megabytes_is_accepted_and_the_next_one_too(size: i
 
 
 async def test_a_line_of_more_than_16_mib_is_refused() -> None:
-    async with answering(HEAD, chunk(b"1\n"), chunk(b"y" * (16 * MIB + 1) + b"\n"), hang=True) as url:
-        async with transport_to(url) as transport, transport.stream(WATCH) as stream:
-            assert await anext(aiter(stream)) == b"1\n"
-            with pytest.raises(errors.ResponseError, match="raise the line limit"):
-                await anext(aiter(stream))
+    parts = (HEAD, chunk(b"1\n"), chunk(b"y" * (16 * MIB + 1) + b"\n"))
+    async with (
+        answering(*parts, hang=True) as url,
+        transport_to(url) as transport,
+        transport.stream(WATCH) as stream,
+    ):
+        lines = aiter(stream)
+        assert await anext(lines) == b"1\n"
+        with pytest.raises(errors.ResponseError, match="raise the line limit"):
+            await anext(lines)
 
 
 async def test_a_clean_end_drops_a_partial_line_and_ends_the_iteration() -> None:
@@ -157,11 +162,15 @@ async def test_a_connection_that_breaks_is_a_connect_error(tail: bytes, abort: b
 
 
 async def test_silence_is_told_from_a_reset() -> None:
-    async with answering(HEAD, chunk(b"1\n"), hang=True) as url:
-        async with transport_to(url, HttpOptions(silence=0.05)) as transport, transport.stream(WATCH) as stream:
-            assert await anext(aiter(stream)) == b"1\n"
-            with pytest.raises(errors.ConnectError, match="silent") as caught:
-                await anext(aiter(stream))
+    async with (
+        answering(HEAD, chunk(b"1\n"), hang=True) as url,
+        transport_to(url, HttpOptions(silence=0.3)) as transport,
+        transport.stream(WATCH) as stream,
+    ):
+        lines = aiter(stream)
+        assert await anext(lines) == b"1\n"
+        with pytest.raises(errors.ConnectError, match="silent") as caught:
+            await anext(lines)
     assert caught.value.reason == "timeout"
 
 

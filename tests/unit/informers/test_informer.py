@@ -48,14 +48,14 @@ def test_a_handler_that_raises_harms_neither_the_informer_nor_other_handlers_and
             after = Follower()
             b.informer.add_handler(broken)
             b.informer.add_handler(after)
-            b.informer.on_progress(lambda: {}["a defect, too"])
+            b.informer.on_progress(lambda: broken(b.follower.changes[-1]))
             for number in range(20):
                 api.put(f"n{number}")
             await b.settle()
             b.check()
             assert after.view == b.follower.view
             failures = dict(b.informer.statistics().failures)
-            assert sorted(failures.values()) == [20, 20]
+            assert list(failures.values()) == [20, 20]
             assert any("broken" in name for name in failures)
             b.informer._dispatcher.failures.clear()
 
@@ -136,7 +136,7 @@ def test_a_relist_of_one_namespace_leaves_the_others_alone() -> None:
         for namespace in "ab":
             for name in "xy":
                 api.put(name, namespace=namespace)
-        async with bench(api, namespace="ab") as b:
+        async with bench(api, namespace=("a", "b")) as b:
             await b.informer.wait_synced()
             await b.settle()
             b.follower.clear()
@@ -155,7 +155,7 @@ def test_an_informer_of_several_namespaces_is_ready_when_the_last_one_is() -> No
         api = FakeApi()
         api.fail("watchlist", *[ForbiddenError(403)])
         api.fail("list", *[ForbiddenError(403)] * 3)
-        async with bench(api, namespace="ab") as b:
+        async with bench(api, namespace=("a", "b")) as b:
             await b.settle()
             assert not b.informer.synced
             assert "HTTP 403" in b.informer.statistics().error

@@ -153,6 +153,7 @@ def test_an_object_written_after_the_list_was_taken_survives_the_swap() -> None:
             await synced(b)
             await b.settle()
             muted(b)
+            api.page_size = 1
             api.streams[0].queue.put_nowait(b"{}\n")  # list again
             while api.said()[-1][0] != "next":
                 await b.settle(0)
@@ -176,6 +177,7 @@ def test_an_object_deleted_after_the_list_was_taken_is_not_resurrected_by_the_sw
             await synced(b)
             await b.settle()
             muted(b)
+            api.page_size = 1
             api.streams[0].queue.put_nowait(b"{}\n")
             while api.said()[-1][0] != "next":
                 await b.settle(0)

@@ -1,4 +1,4 @@
-"""A tiny API server for elections: one lease table, a log of other writes, and links that can be slow, cut or broken."""
+"""A tiny API server for elections: leases, a log of other writes, and links that can be slow, cut or broken."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from rbgctrl.api.core import Lease
 from rbgctrl.api.meta import Key
 from rbgctrl.client.client import Client
-from rbgctrl.client.errors import AlreadyExistsError, ConflictError, NotFoundError
+from rbgctrl.client.errors import AlreadyExistsError, ApiError, ConflictError, NotFoundError
 from rbgctrl.client.transport import ApiRequest, ApiResponse, ApiStream, Verb
 
 Fault = Callable[[ApiRequest], BaseException | None]
@@ -131,7 +131,7 @@ class Link:
         if error is None:
             try:
                 answer = self.server.handle(self.who, request)
-            except Exception as refused:
+            except ApiError as refused:
                 error = refused
             else:
                 error = self.after(request)

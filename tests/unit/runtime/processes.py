@@ -59,7 +59,7 @@ class Process:
             error = None
             try:
                 yield waits_for
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - whatever it is, it is the coroutine's to handle
                 error = raised
 
 

@@ -15,7 +15,7 @@ from rbgctrl.sim import loop
 from unit.runtime.fakes import A, B, C, ControllerDiary, FakeInformer, Script
 
 
-class SimulatedCrash(BaseException):  # noqa: N818 - named as what it simulates
+class SimulatedCrash(BaseException):
     pass
 
 
@@ -184,7 +184,6 @@ def test_what_is_no_exception_ends_the_controller_and_comes_out_of_run() -> None
         ctl.enqueue(A)
         with pytest.raises(BaseExceptionGroup) as caught:
             await ctl.run()
-        assert caught.group_contains(SimulatedCrash) if hasattr(caught, "group_contains") else True
         assert caught.value.subgroup(SimulatedCrash) is not None
         assert sorted(diary.outcomes, key=str) == [Outcome.CANCELLED, Outcome.PANIC]
         assert now() == 0

@@ -6,10 +6,10 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.runtime.fake_events import subject
 
 from rbgctrl.plan.model import Severity
 from rbgctrl.runtime.correlator import COMBINED, Correlator, CorrelatorOptions, Occurrence, Series
+from unit.runtime.fake_events import subject
 
 STAMP = "2026-01-01T00:00:00Z"
 

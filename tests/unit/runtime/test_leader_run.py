@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,10 @@ class Work:
         finally:
             await asyncio.sleep(self.cleanup)
             self.ended_at = asyncio.get_running_loop().time()
+
+
+def answer_with(fault: BaseException, _: ApiRequest) -> BaseException:
+    return fault
 
 
 async def cancel(task: asyncio.Task[object]) -> None:
@@ -136,7 +141,7 @@ def test_a_leader_survives_errors_shorter_than_the_deadline() -> None:
         task = asyncio.create_task(leader.run(work))
         await work.started.wait()
         for fault in (ConnectError("refused"), InternalServerError(500), ConflictError(409)):
-            link.before = lambda _, fault=fault: fault
+            link.before = functools.partial(answer_with, fault)
             await asyncio.sleep(5)
             link.before = lambda _: None
             await asyncio.sleep(4)
@@ -188,7 +193,11 @@ def test_wall_clocks_that_jump_change_nothing() -> None:
         for number, work in enumerate((first, second)):
             link = server.link("ab"[number])
             one = LeaseElector(
-                link.client(), LEASE, identity=link.who, monotonic=loop.time, now=lambda number=number: wall[number]
+                link.client(),
+                LEASE,
+                identity=link.who,
+                monotonic=loop.time,
+                now=functools.partial(wall.__getitem__, number),
             )
             tasks.append(asyncio.create_task(one.run(work)))
             await asyncio.sleep(1)

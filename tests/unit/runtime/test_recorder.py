@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from unit.runtime.fake_events import FakeEvents, subject
 
 from rbgctrl.client.errors import (
     ConnectError,
@@ -26,6 +25,7 @@ from rbgctrl.runtime.correlator import CorrelatorOptions
 from rbgctrl.runtime.fence import NotLeaderError
 from rbgctrl.runtime.recorder import Recorder, RecorderOptions
 from rbgctrl.sim.loop import run
+from unit.runtime.fake_events import FakeEvents, subject
 
 NORMAL, WARNING = Severity.NORMAL, Severity.WARNING
 
@@ -238,8 +238,8 @@ def test_recording_never_raises_whatever_it_is_given() -> None:
     async def main() -> None:
         recorder = Recorder(FakeEvents().client())
         with capture_logs() as logs:
-            recorder.event(None, NORMAL, "R", "m")  # type: ignore[arg-type]  # that is the test
-            recorder.event(subject(), "Odd", "R", "m")  # type: ignore[arg-type]  # the same
+            recorder.event(None, NORMAL, "R", "m")  # type: ignore[call-overload]  # that is the test
+            recorder.event(subject(), "Odd", "R", "m")  # type: ignore[call-overload]  # the same
         assert recorder.statistics().outcomes["broken"] == 2
         assert [entry["event"] for entry in logs] == ["event not understood"] * 2
 
