@@ -7,6 +7,7 @@ import shutil
 import ssl
 import tempfile
 import urllib.request
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,17 @@ class ClusterOptions:
     node_grace: float = 3600.0
     detached: bool = False
     within: float = 120.0
+
+
+async def _together(work: list[Coroutine[Any, Any, None]]) -> None:
+    """Awaits all of ``work``; when one fails the rest is cancelled and over before the error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in work:
+                group.create_task(part)
+    except BaseExceptionGroup as failed:
+        taken = [error for error in failed.exceptions if isinstance(error, PortTakenError)]
+        raise (taken or failed.exceptions)[0] from failed
 
 
 class Cluster:
@@ -296,7 +308,7 @@ class Cluster:
             self.lws = self._component("lws", components.lws(layout), url)
             await self._install_lws()
             parts.append(self.lws)
-        await asyncio.gather(*map(self._run, parts))
+        await _together([self._run(part) for part in parts])
 
     async def _stop_components(self) -> None:
         """Last started first; the API server's clients go together, so that none fills its log with complaints."""

@@ -65,6 +65,11 @@ class Process:
         """Whether it was started and has not ended. A paused program runs."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def returncode(self) -> int | None:
+        """Exit status of its last run, None while it runs or before it ever did; negative when a signal ended it."""
+        return self._child.poll() if self._child is not None else None
+
     def start(self) -> None:
         """Starts the program; returns once it is recorded, not once it is ready.
 

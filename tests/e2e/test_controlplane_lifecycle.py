@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ import pytest
 from e2e.support import eventually, is_ready, pod, set_node_down
 from hack.controlplane import Cluster, ClusterOptions
 from hack.controlplane.build import ensure_built
+from hack.controlplane.components import Ports
+from hack.controlplane.ports import LOOPBACK, free_ports
 from hack.controlplane.state import Ledger, is_alive
 
 CHECKOUT = Path(__file__).parents[2]
@@ -34,6 +37,10 @@ def running(state: Path) -> list[int]:
         if str(state.resolve()).encode() in command and entry.name != str(os.getpid()):
             found.append(int(entry.name))
     return found
+
+
+def _names(folder: Path) -> list[str]:
+    return [entry.name for entry in folder.iterdir()]
 
 
 def _spawn(*arguments: str) -> subprocess.Popen[bytes]:
@@ -71,7 +78,7 @@ async def test_nothing_is_left_running_when_the_body_raises(tmp_path: Path) -> N
     with pytest.raises(BodyError):
         await body()
     assert running(tmp_path) == []
-    assert [entry.name for entry in tmp_path.iterdir()] == ["logs"]
+    assert _names(tmp_path) == ["logs"]
 
 
 async def test_nothing_is_left_running_when_a_component_cannot_start(tmp_path: Path) -> None:
@@ -79,6 +86,25 @@ async def test_nothing_is_left_running_when_a_component_cannot_start(tmp_path: P
     with pytest.raises(Exception, match="unknown flag: --no-such-flag"):
         await Cluster(options, state=tmp_path).start()
     assert running(tmp_path) == []
+
+
+async def test_ports_that_someone_else_took_first_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = list(Ports.__dataclass_fields__)
+    clashes = ["etcd", "kwok"]
+    with socket.create_server((LOOPBACK, 0)) as server:
+        taken = server.getsockname()[1]
+
+        def picked(count: int) -> tuple[int, ...]:
+            ports = list(free_ports(count))
+            if clashes:
+                ports[fields.index(clashes.pop(0))] = taken
+            return tuple(ports)
+
+        monkeypatch.setattr("hack.controlplane.cluster.free_ports", picked)
+        async with Cluster(BARE, state=tmp_path) as cluster:
+            assert clashes == []
+            assert taken not in {getattr(cluster.ports, field) for field in fields}
+            assert len(running(tmp_path)) == 5
 
 
 async def test_a_cluster_started_by_a_killed_driver_dies_with_it(tmp_path: Path) -> None:

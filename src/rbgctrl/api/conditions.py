@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "ALL_REPLICAS_READY",
     "ALL_ROLES_READY",
     "AT_LEAST_ONE_POD_NOT_READY",
+    "COMPLETE",
+    "CONFLICTING_VOLUMES",
     "CONTAINERS_READY",
+    "DEGRADED",
+    "FAILED",
     "FAILED_SCALE",
     "FAILED_UPDATE",
     "INPLACE_UPDATE_NOT_READY",
@@ -17,6 +22,9 @@ __all__ = [
     "INSTANCE_READY",
     "INSTANCE_READY_KEY",
     "LIFECYCLE_AGENT",
+    "NO_NODES_MATCHED",
+    "PLACED",
+    "PLACEMENT_CONFIGURED",
     "PODS_NOT_READY",
     "PODS_READY",
     "POD_INPLACE_UPDATE_READY",
@@ -26,11 +34,15 @@ __all__ = [
     "PROGRESSING",
     "READINESS_GATES_NOT_READY",
     "READY",
+    "RECOVERING",
+    "REPLICAS_NOT_READY",
     "RESTARTING",
     "RESTART_POLICY_TRIGGERED",
     "ROLE_NOT_READY",
+    "ROLLING_UPDATE_IN_PROGRESS",
     "START_INPLACE_UPDATE",
     "START_INSTANCE_UPDATE",
+    "VOLUME_CONFLICT",
 ]
 
 # RoleBasedGroup -------------------------------------------------------------------------------------------------------
@@ -93,3 +105,36 @@ LIFECYCLE_AGENT: Final = "Lifecycle"
 """``userAgent`` in the JSON message of ``POD_INSTANCE_READY``."""
 INSTANCE_READY_KEY: Final = "InstanceReady"
 """``key`` in the JSON message of ``POD_INSTANCE_READY``."""
+
+# RoleBasedGroup: declared, and ours -----------------------------------------------------------------------------------
+
+ROLLING_UPDATE_IN_PROGRESS: Final = "RollingUpdateInProgress"
+"""RoleBasedGroup: declared upstream and never written."""
+DEGRADED: Final = "Degraded"
+"""RoleBasedGroup: serves with less than it should; ours."""
+RECOVERING: Final = "Recovering"
+"""RoleBasedGroup, RoleInstance: linked recovery is under way; ours."""
+PLACED: Final = "Placed"
+"""RoleBasedGroup: every instance has its place; ours."""
+PLACEMENT_CONFIGURED: Final = "PlacementConfigured"
+"""RoleBasedGroup: the placement policy and topology can be used; ours."""
+
+# RoleBasedGroupSet ----------------------------------------------------------------------------------------------------
+
+ALL_REPLICAS_READY: Final = "AllReplicasReady"
+"""Reason of ``READY`` True of a set."""
+REPLICAS_NOT_READY: Final = "ReplicasNotReady"
+"""Reason of ``READY`` False of a set."""
+
+# RoleBasedGroupWarmup -------------------------------------------------------------------------------------------------
+
+COMPLETE: Final = "Complete"
+"""Warmup: every node is warm, or none was asked for."""
+FAILED: Final = "Failed"
+"""Warmup: gave up."""
+VOLUME_CONFLICT: Final = "VolumeConflict"
+"""Warmup: two actions declare one volume differently."""
+NO_NODES_MATCHED: Final = "NoNodesMatched"
+"""Reason of ``COMPLETE``: there was no node to warm."""
+CONFLICTING_VOLUMES: Final = "ConflictingVolumeDefinitions"
+"""Reason of ``VOLUME_CONFLICT``."""

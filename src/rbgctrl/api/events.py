@@ -5,40 +5,65 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "COMPONENT_ADAPTER",
     "COMPONENT_GROUP",
+    "COMPONENT_GROUP_SET",
     "COMPONENT_INSTANCE",
     "COMPONENT_SET",
     "COMPONENT_STATEFUL_SET",
     "COMPONENT_STATELESS_SET",
+    "COMPONENT_WARMUP",
+    "DELETE_REVISION_ERROR",
+    "DELETE_ROLE_ERROR",
     "DEPENDENCY_NOT_MET",
+    "FAILED_CALCULATE_SCALING",
     "FAILED_CHECK_ROLE_DEPENDENCY",
     "FAILED_CREATE",
+    "FAILED_CREATE_ADAPTER",
     "FAILED_CREATE_REVISION",
     "FAILED_DELETE",
+    "FAILED_GET_ROLE",
     "FAILED_RECONCILE_DISCOVERY",
+    "FAILED_RECONCILE_POD_GROUP",
     "FAILED_RECONCILE_WORKLOAD",
+    "FAILED_SCALE",
     "FAILED_UPDATE",
     "FAILED_UPDATE_INSTANCE_IN_PLACE",
     "FAILED_UPDATE_INSTANCE_RECREATE",
     "FAILED_UPDATE_POD_IN_PLACE",
     "FAILED_UPDATE_POD_RECREATE",
     "FAILED_UPDATE_STATUS",
+    "INVALID_GANG_ANNOTATIONS",
     "INVALID_ROLE_DEPENDENCY",
     "INVALID_ROLE_TEMPLATES",
     "INVALID_SPEC",
     "INVALID_TEMPLATE_REF",
     "RECREATE_INSTANCE",
+    "REPLICAS_OVERRIDDEN",
     "REVISION_NOT_FOUND",
     "SCALE_UP_LIMITED",
     "SUCCEED",
     "SUCCEED_CREATE_REVISION",
+    "SUCCESSFUL_BOUND",
     "SUCCESSFUL_CREATE",
     "SUCCESSFUL_DELETE",
+    "SUCCESSFUL_SCALE",
     "SUCCESSFUL_UPDATE",
     "SUCCESSFUL_UPDATE_INSTANCE_IN_PLACE",
     "SUCCESSFUL_UPDATE_INSTANCE_RECREATE",
     "SUCCESSFUL_UPDATE_POD_IN_PLACE",
     "UNKNOWN_INSTANCE_PATTERN",
+    "WARMUP_COMPLETED",
+    "WARMUP_CREATED_POD",
+    "WARMUP_FAILED",
+    "WARMUP_FAILED_CREATE_POD",
+    "WARMUP_MAX_FAILED_NODES",
+    "WARMUP_PAUSED",
+    "WARMUP_RESUMED",
+    "WARMUP_STARTED",
+    "WARMUP_TIMEOUT",
+    "WARMUP_TTL_EXPIRED",
+    "WARMUP_VOLUME_CONFLICT",
 ]
 
 # Source components ----------------------------------------------------------------------------------------------------
@@ -53,6 +78,12 @@ COMPONENT_STATELESS_SET: Final = "instanceset-controller"
 """Reports about stateless RoleInstanceSets."""
 COMPONENT_INSTANCE: Final = "instance-controller"
 """Reports about RoleInstances."""
+COMPONENT_ADAPTER: Final = "RoleBasedGroupScalingAdapter"
+"""Reports about scaling adapters."""
+COMPONENT_GROUP_SET: Final = "rbgset-controller"
+"""Reports about RoleBasedGroupSets."""
+COMPONENT_WARMUP: Final = "rbg-warmup-controller"
+"""Reports about warmups."""
 
 # RoleBasedGroup -------------------------------------------------------------------------------------------------------
 
@@ -117,3 +148,56 @@ RECREATE_INSTANCE: Final = "ReCreateInstance"
 """Normal: all pods of an instance are replaced together."""
 REVISION_NOT_FOUND: Final = "RevisionNotFound"
 """Warning: the revision an instance refers to is gone."""
+
+# RoleBasedGroup: adapters, coordination, gangs ------------------------------------------------------------------------
+
+INVALID_GANG_ANNOTATIONS: Final = "InvalidGangSchedulingAnnotations"
+"""Warning: group and role-instance gang scheduling exclude each other."""
+FAILED_RECONCILE_POD_GROUP: Final = "FailedReconcilePodGroup"
+"""Warning: the PodGroup could not be written."""
+FAILED_CALCULATE_SCALING: Final = "FailedCalculateScaling"
+"""Warning: a CoordinatedPolicy cannot be applied."""
+FAILED_CREATE_ADAPTER: Final = "FailedCreateScalingAdapter"
+"""Warning: a scaling adapter could not be created."""
+REPLICAS_OVERRIDDEN: Final = "ReplicasOverriddenByAdapter"
+"""Warning: the adapter's replicas count instead of the role's."""
+DELETE_ROLE_ERROR: Final = "delete role error"
+"""Warning: a workload that no role asks for could not be deleted (spelt with spaces upstream)."""
+DELETE_REVISION_ERROR: Final = "delete expired revision error"
+"""Warning: an old revision could not be deleted (spelt with spaces upstream)."""
+
+# RoleBasedGroupScalingAdapter -----------------------------------------------------------------------------------------
+
+SUCCESSFUL_BOUND: Final = "SuccessfulBound"
+"""Normal: the adapter found its role."""
+SUCCESSFUL_SCALE: Final = "SuccessfulScale"
+"""Normal: the role was scaled."""
+FAILED_SCALE: Final = "FailedScale"
+"""Warning: the role could not be scaled."""
+FAILED_GET_ROLE: Final = "FailedGetRBGRole"
+"""Warning: the adapter's role does not exist."""
+
+# RoleBasedGroupWarmup -------------------------------------------------------------------------------------------------
+
+WARMUP_STARTED: Final = "WarmupStarted"
+"""Normal: the first pods were created."""
+WARMUP_CREATED_POD: Final = "CreatedPod"
+"""Normal: a warmup pod was created."""
+WARMUP_FAILED_CREATE_POD: Final = "FailedCreatePod"
+"""Warning: a warmup pod could not be created."""
+WARMUP_PAUSED: Final = "Paused"
+"""Normal: no new pods until resumed."""
+WARMUP_RESUMED: Final = "Resumed"
+"""Normal: goes on after a pause."""
+WARMUP_COMPLETED: Final = "WarmupCompleted"
+"""Normal: every node is warm. Also a condition reason."""
+WARMUP_FAILED: Final = "WarmupFailed"
+"""Warning: gave up."""
+WARMUP_TIMEOUT: Final = "GlobalTimeoutExceeded"
+"""Warning: ran longer than allowed. Also a condition reason."""
+WARMUP_MAX_FAILED_NODES: Final = "MaxFailedNodesExceeded"
+"""Warning: more nodes failed than allowed. Also a condition reason."""
+WARMUP_VOLUME_CONFLICT: Final = "VolumeConflict"
+"""Warning: two actions declare one volume differently. Also a condition type."""
+WARMUP_TTL_EXPIRED: Final = "TTLExpired"
+"""Normal: the finished object is deleted."""

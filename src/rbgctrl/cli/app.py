@@ -50,7 +50,8 @@ def _everything(
     ctx: typer.Context,
     *,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show where errors come from, and log on standard error.", envvar="RBGCTRL_DEBUG")
+        bool,
+        typer.Option("--debug", help="Show where errors come from, and log on standard error.", envvar="RBGCTRL_DEBUG"),
     ] = False,
 ) -> None:
     """Run and inspect role-based groups: LLM inference services on Kubernetes made of several roles.
@@ -90,7 +91,8 @@ def tree(
     *,
     namespace: Namespace = "",
     all_namespaces: Annotated[
-        bool, typer.Option("--all-namespaces", "-A", help="List the groups of every namespace.", rich_help_panel=CLUSTER)
+        bool,
+        typer.Option("--all-namespaces", "-A", help="List the groups of every namespace.", rich_help_panel=CLUSTER),
     ] = False,
     kubeconfig: Kubeconfig = "",
     context: Context = "",
@@ -100,7 +102,9 @@ def tree(
     ] = False,
     ready: Annotated[
         bool,
-        typer.Option("--ready", help="Exit with 1 unless all shown groups are Ready; with --watch, wait until they are."),
+        typer.Option(
+            "--ready", help="Exit with 1 unless all shown groups are Ready; with --watch, wait until they are."
+        ),
     ] = False,
 ) -> None:
     """Show a group as a tree: its roles, their instances, their pods, and the node under each pod.
@@ -132,8 +136,8 @@ def crds(
 ) -> None:
     """Print the CustomResourceDefinitions of this version as one YAML stream, or install them.
 
-        rbgctrl crds --install
-        rbgctrl crds | kubectl apply --server-side -f -
+    rbgctrl crds --install
+    rbgctrl crds | kubectl apply --server-side -f -
     """
     from rbgctrl.cli import crds as module  # noqa: PLC0415 - loads the YAML library
 
@@ -149,7 +153,9 @@ def demo(
     *,
     cluster: Annotated[
         str,
-        typer.Option(help="real: etcd, API server, scheduler and controller-manager, built from source.", metavar="real"),
+        typer.Option(
+            help="real: etcd, API server, scheduler and controller-manager, built from source.", metavar="real"
+        ),
     ] = "real",
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running to play with, until Ctrl-C.")] = False,
     state: Annotated[

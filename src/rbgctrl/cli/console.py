@@ -53,4 +53,4 @@ def print_lines(lines: Iterable[Line], to: Console | None) -> None:
         typer.echo(plain(lines), nl=False)
         return
     for line in lines:
-        to.print(styled(line))
+        to.print(styled(line), no_wrap=True, overflow="ellipsis")

@@ -51,7 +51,7 @@ def text() -> str:
 def manifests() -> list[dict[str, Any]]:
     """All of them as objects."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
-    found = [document for path in _files() for document in yaml.load_all(path.read_text("utf-8"), loader)]  # noqa: S506 - both are safe loaders
+    found = [document for path in _files() for document in yaml.load_all(path.read_text("utf-8"), loader)]
     return [document for document in found if isinstance(document, dict)]
 
 
@@ -92,7 +92,7 @@ async def apply(client: Client, crds: list[dict[str, Any]], *, within: float, sa
     try:
         async with asyncio.timeout(within):
             for crd in crds:
-                while not await _served(client, crd):
+                while not await _served(client, crd):  # noqa: ASYNC110 - only the server knows
                     await asyncio.sleep(_LOOK_AGAIN)
                 missing.remove(crd["metadata"]["name"])
     except TimeoutError:

@@ -137,7 +137,9 @@ def _unavailable(error: ApiStatusError) -> str:
 
 
 def _other(error: Exception) -> str:
-    return f"The API server's answer cannot be used: {_sentence(error)} Run rbgctrl --debug … to see where it came from."
+    return (
+        f"The API server's answer cannot be used: {_sentence(error)} Run rbgctrl --debug … to see where it came from."
+    )
 
 
 def _sentence(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ class _Followed:
         )
 
 
-async def follow(client: Client, scope: Scope, book: NodeBook) -> AsyncIterator[tuple[GroupView, ...]]:
+async def follow(client: Client, scope: Scope, book: NodeBook) -> AsyncGenerator[tuple[GroupView, ...], None]:
     """The groups now, and again after each change; it ends only when it is closed.
 
     A server that goes away shows as a note; the view goes on when it is back.

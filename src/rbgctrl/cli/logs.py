@@ -11,7 +11,7 @@ __all__ = ["configure"]
 
 
 def configure(*, debug: bool) -> None:
-    """Send logs to standard error, all of them with ``debug``, else none: what matters is shown by the command itself."""
+    """Send logs to standard error: all with ``debug``, else none, since the command itself shows what matters."""
     level = logging.DEBUG if debug else logging.CRITICAL
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),

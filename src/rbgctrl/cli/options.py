@@ -79,10 +79,9 @@ class Access:
 
     def connect(self) -> AbstractAsyncContextManager[Client]:
         """A client for the cluster; someone waits at a terminal, so it gives up soon."""
+        from rbgctrl.cli.logs import configure  # noqa: PLC0415 - the same
         from rbgctrl.client.connect import ClientOptions, connect  # noqa: PLC0415 - loads the HTTP library
         from rbgctrl.client.retry import RetryPolicy  # noqa: PLC0415 - the same
-
-        from rbgctrl.cli.logs import configure  # noqa: PLC0415 - the same
 
         configure(debug=self.debug)
         options = ClientOptions(field_manager="rbgctrl", retry=RetryPolicy(attempts=2))

@@ -6,6 +6,7 @@ what colour and symbols say on a terminal.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -16,6 +17,7 @@ __all__ = ["Line", "Look", "Span", "group_lines", "list_lines", "plain"]
 
 READY, WAITING, FAILED, FAINT, STRONG = "green", "yellow", "red", "dim", "bold"
 _GAP = "  "
+_NARROWEST = 20
 _FAILED_PHASES = frozenset(("Failed", "Unknown"))
 # Optional columns, the first to go when a terminal is too narrow named first.
 _DROPPABLE = ("ip", "restarts", "zone", "domain")
@@ -73,7 +75,9 @@ def plain(lines: Iterable[Line]) -> str:
 
 def group_lines(group: GroupView, look: Look) -> list[Line]:
     """A group as a tree: roles, instances, pods with their nodes."""
-    return [_heading(group, look), *_tree(_roles(group, look), look), *_notes(group)]
+    trunk, nothing = look.guides[2:]
+    heading = _spilled(_heading(group, look), trunk if group.roles else nothing, look.width)
+    return [*heading, *_tree(_roles(group, look), look), *_notes(group)]
 
 
 def _heading(group: GroupView, look: Look) -> Line:
@@ -205,21 +209,36 @@ def _style(ready: bool, failed: bool) -> str:
 def _tree(items: Sequence[_Item], look: Look) -> Iterator[Line]:
     flat = list(_flatten(items, look, ""))
     widths: dict[str, dict[str, int]] = {}
-    for _, item in flat:
+    for _, _, item in flat:
         columns = widths.setdefault(item.kind, {})
         for name, span in item.cells.items():
             columns[name] = max(columns.get(name, 0), len(span.text))
-    for prefix, item in flat:
+    for prefix, under, item in flat:
         columns = _fitting(widths[item.kind], len(prefix), look.width)
-        yield (Span(prefix, FAINT), *_cells(item, columns))
+        yield from _spilled((Span(prefix, FAINT), *_cells(item, columns)), under, look.width)
 
 
-def _flatten(items: Sequence[_Item], look: Look, indent: str) -> Iterator[tuple[str, _Item]]:
+def _flatten(items: Sequence[_Item], look: Look, indent: str) -> Iterator[tuple[str, str, _Item]]:
+    """Each item with what stands before it, and before further lines about it."""
     branch, last, trunk, nothing = look.guides
     for item in items:
         final = item is items[-1]
-        yield indent + (last if final else branch), item
-        yield from _flatten(item.below, look, indent + (nothing if final else trunk))
+        below = indent + (nothing if final else trunk)
+        yield indent + (last if final else branch), below + (trunk if item.below else nothing), item
+        yield from _flatten(item.below, look, below)
+
+
+def _spilled(line: Line, under: str, width: int | None) -> Iterator[Line]:
+    """The line; when it does not fit, its last part wrapped on lines of its own, so that no reason is cut off."""
+    if width is None or sum(len(span.text) for span in line) <= width:
+        yield line
+        return
+    *head, tail = line
+    while head and not head[-1].text.strip():
+        head.pop()
+    yield tuple(head)
+    for part in textwrap.wrap(tail.text.strip(), max(width - len(under), _NARROWEST)):
+        yield (Span(under, FAINT), Span(part, tail.style))
 
 
 def _fitting(widths: dict[str, int], indent: int, width: int | None) -> dict[str, int]:
@@ -236,8 +255,11 @@ def _fitting(widths: dict[str, int], indent: int, width: int | None) -> dict[str
 
 def _cells(item: _Item, widths: dict[str, int]) -> Iterator[Span]:
     shown = [(item.cells.get(name, _NOTHING), size) for name, size in widths.items()]
+    while shown and not item.tail.text and not shown[-1][0].text:
+        shown.pop()  # blanks at the end would count as too long for a terminal
     for position, (span, size) in enumerate(shown):
-        yield Span(span.text.ljust(size) + (_GAP if position < len(shown) - 1 or item.tail.text else ""), span.style)
+        last = position == len(shown) - 1 and not item.tail.text
+        yield span if last else Span(span.text.ljust(size) + _GAP, span.style)
     if item.tail.text:
         yield item.tail
 

@@ -153,7 +153,9 @@ def run(
     ] = 0,
     development: Annotated[
         bool,
-        typer.Option(help="Defaults for a person at a terminal: readable logs at level debug.", rich_help_panel=_PROCESS),
+        typer.Option(
+            help="Defaults for a person at a terminal: readable logs at level debug.", rich_help_panel=_PROCESS
+        ),
     ] = False,
     log_level: Annotated[
         str | None,

@@ -59,7 +59,7 @@ async def tree(request: TreeRequest, access: Access) -> int:
             namespace="" if request.all_namespaces else access.namespace or client.namespace, name=request.name
         )
         book = NodeBook(client)
-        groups = await load(client, scope, book)
+        groups: Sequence[GroupView] = await load(client, scope, book)
         if scope.name and not groups:
             raise _absent(scope)
         with ExitStack() as stack:
@@ -170,7 +170,7 @@ class _Terminal:
             self._live.update(Group(*shown), refresh=True)
             return
         for text in shown:
-            self._console.print(text)
+            self._console.print(text, no_wrap=True, overflow="ellipsis")
 
 
 def _say_empty(scope: Scope, say: Callable[[str], None]) -> None:

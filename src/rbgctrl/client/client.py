@@ -336,9 +336,7 @@ class Client:
 
     def with_transport(self, transport: Transport) -> Client:
         """The same client over another transport, usually a wrapper around this one's (see ``client.wrappers``)."""
-        client = Client(transport, field_manager=self.field_manager, namespace=self.namespace, backend=self._backend)
-        client._wrapped = True
-        return client
+        return self._over(transport, borrowed=False)
 
     def dedicated(self, limit: int = 2) -> Client:
         """A client to the same server with its own connections, so that it never queues behind this one's.
@@ -347,9 +345,7 @@ class Client:
         Over a wrapper or a simulated server it shares the transport, and closing it does nothing.
         """
         own = None if self._wrapped or self._backend is None else self._backend.dedicated(limit)
-        client = self.with_transport(own or self.transport)
-        client._borrowed = own is None
-        return client
+        return self._over(own or self.transport, borrowed=own is None)
 
     def api_client(self) -> Any:
         """A ``kubernetes_asyncio.client.ApiClient`` with the same server, TLS settings and credentials.
@@ -376,6 +372,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _over(self, transport: Transport, *, borrowed: bool) -> Client:
+        client = Client(transport, field_manager=self.field_manager, namespace=self.namespace, backend=self._backend)
+        client._wrapped = True
+        client._borrowed = borrowed
+        return client
 
     async def _object(self, kind: type[R], request: ApiRequest) -> R:
         return decoder(kind).valid((await self.transport.send(request)).body, str(request))

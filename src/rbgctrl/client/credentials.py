@@ -128,7 +128,6 @@ class TokenFile:
 
     def _read(self) -> str:
         try:
-            # A trailing newline, as every editor writes it, is not allowed in a header.
             token = self.path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"Cannot read the token file {self.path} ({error}); make it readable.") from error
@@ -177,8 +176,11 @@ class Reloaded:
 
 
 def bearer(token: str) -> str:
-    """The header value for a token."""
-    return f"Bearer {token.strip()}"
+    """The header value for a token. Raises ConfigError when it cannot be sent: a token is one word."""
+    token = token.strip()  # a trailing newline, as every editor writes it, is not allowed in a header
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("The token is not one line without spaces; write only the token itself.")
+    return f"Bearer {token}"
 
 
 def basic(username: str, password: str) -> str:

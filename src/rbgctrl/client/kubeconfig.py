@@ -137,7 +137,10 @@ def _entry(merged: KubeConfigMerger, section: str, name: str, key: str) -> _Entr
     entries = merged.config.value[section] if merged.config else []
     for entry in entries:  # one node per name, each knowing the file it came from
         if entry["name"] == name:
-            return _Entry(entry.value[key] or {}, Path(str(entry.path)).expanduser().absolute().parent)
+            value = entry.value[key] or {}
+            if not isinstance(value, dict):
+                raise ConfigError(f"The {key} {name!r} in {entry.path} is not a mapping; correct the kubeconfig.")
+            return _Entry(value, Path(str(entry.path)).expanduser().absolute().parent)
     known = ", ".join(sorted(str(entry["name"]) for entry in entries)) or "none at all"
     raise ConfigError(f"{', '.join(merged.paths)} has no {key} {name!r}; it has {known}.")
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from rbgctrl.api.meta import Resource
+from rbgctrl.api.meta import ObjectMeta, Resource
 from rbgctrl.client.decode import Invalid
 from rbgctrl.informers.change import Change, ChangeType
 from rbgctrl.informers.index import RawKey
@@ -50,6 +50,7 @@ class WritableStore(Store[R]):
         self._remember = remember_deleted
         self._tombstones: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._staging: dict[str, _Staging[R]] = {}
+        self._listed: dict[str, int] = {}  # by scope: resourceVersion of its last list
 
     # One object
 
@@ -59,7 +60,7 @@ class WritableStore(Store[R]):
         key = (meta.namespace, meta.name)
         entry = self._entries.get(key)
         if entry is None:
-            if self._deleted(meta.uid, rv):
+            if self._outdated(meta, rv):
                 return ()
             self._insert(key, obj, rv)
             return (Change(ChangeType.ADDED, None, obj),)
@@ -67,7 +68,7 @@ class WritableStore(Store[R]):
         if rv <= old_rv:
             return ()
         if old.metadata.uid != meta.uid:
-            if self._deleted(meta.uid, rv):
+            if self._outdated(meta, rv):
                 return ()
             dropped = self._drop(key, entry, rv)
             self._insert(key, obj, rv)
@@ -139,6 +140,7 @@ class WritableStore(Store[R]):
         """
         staging = self._staging.pop(scope)
         staged = staging.objects
+        self._listed[scope] = rv
         if rewind:
             self._epoch += 1
             self._tombstones.clear()
@@ -239,6 +241,10 @@ class WritableStore(Store[R]):
         while len(tombstones) > _MOST_REMEMBERED or next(iter(tombstones.values()))[1] <= now:
             tombstones.popitem(last=False)
 
-    def _deleted(self, uid: str, rv: int) -> bool:
-        tombstone = self._tombstones.get(uid)
+    def _outdated(self, meta: ObjectMeta, rv: int) -> bool:
+        """Whether an object we do not have is known to have been gone after version ``rv``."""
+        listed = self._listed
+        if rv <= (listed[""] if "" in listed else listed.get(meta.namespace, 0)):
+            return True  # a list taken later does not have it
+        tombstone = self._tombstones.get(meta.uid)
         return tombstone is not None and rv <= tombstone[0]

@@ -23,10 +23,18 @@ from typing import Any, TypeAlias
 import structlog
 
 from rbgctrl.api.meta import Key, Resource
-from rbgctrl.client.errors import NotFoundError
+from rbgctrl.client.errors import ApiError, NotFoundError
 from rbgctrl.clock import Jitter, jitter
 from rbgctrl.runtime.backoff import Backoff
-from rbgctrl.runtime.ledger import CacheView, Entry, PendingDelete, PendingWrite, UnknownWrite, held_meta
+from rbgctrl.runtime.ledger import (
+    CacheView,
+    Entry,
+    PendingDelete,
+    PendingWrite,
+    UnknownWrite,
+    in_last_version,
+    still_held,
+)
 from rbgctrl.runtime.observers import BarrierObserver
 from rbgctrl.runtime.result import Request
 
@@ -280,7 +288,7 @@ class Barrier:
             waiting_for=[f"{type(e).__name__} {e.kind.KIND.kind} {e.key}" for e in self._entries[request]],
         )
         self.observer.timed_out()
-        self._overdue.add(request)
+        pass
         self._attend(request)
 
     # Reading live
@@ -335,13 +343,14 @@ class Barrier:
             async with asyncio.timeout(self._options.read_timeout):
                 live = await self._resolve(entry.kind, entry.key)
             self.learn(entry, live)
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the key must not proceed; it is read again
+        except Exception as error:
             log.warning(
                 "could not read an object that was written; trying again",
                 request=str(entry.request),
                 kind=entry.kind.KIND.kind,
                 object=str(entry.key),
                 error=repr(error),
+                exc_info=not isinstance(error, (ApiError, TimeoutError, OSError)),  # else a defect: show where
             )
 
     def learn(self, entry: Entry, live: Resource | None) -> None:
@@ -364,34 +373,32 @@ class Barrier:
         if live is not None:
             self.wrote(entry.request, live)
             return
-        for informer in self._cache.find(entry.kind):
-            held = held_meta(informer, entry.key)
-            if held is not None:  # it is gone, and the watch will say so
-                self._note(PendingDelete(entry.request, entry.kind, entry.key, held.uid))
+        for held in still_held(self._cache, entry.kind, entry.key):  # it is gone, and the watch will say so
+            self._note(PendingDelete(entry.request, entry.kind, entry.key, held.metadata.uid))
 
     def _learn_deleted(self, entry: PendingDelete, live: Resource | None) -> None:
         if live is None or live.uid != entry.uid:
-            for informer in self._cache.find(entry.kind):
-                held = informer.store.by_uid(entry.uid)
-                if held is not None:
-                    self._cache.observe_deleted(held)
+            self._observe_gone(entry)
         elif not live.metadata.deleting:
             log.warning("a deleted object is still there", kind=entry.kind.KIND.kind, object=str(entry.key))
             self._drop(entry)
 
     def _learn_written(self, entry: PendingWrite, live: Resource | None) -> None:
+        self._drop(entry)
         if live is None:
-            for informer in self._cache.find(entry.kind):
-                held = informer.store.get(entry.key)
-                if held is not None:
-                    self._cache.observe_deleted(held)
-            self._drop(entry)
+            self._observe_gone(entry)
             return
         if live.metadata.rv < entry.obj.metadata.rv:
             # Only a cluster restored from a backup answers so: the write no longer exists.
             log.warning("the API server went back in time", kind=entry.kind.KIND.kind, object=str(entry.key))
-        self._drop(entry)
         self.wrote(entry.request, live)
+
+    def _observe_gone(self, entry: PendingDelete | PendingWrite) -> None:
+        """The object of ``entry`` does not exist: take it out of the stores for good, as a UID never comes back."""
+        uid = entry.uid if isinstance(entry, PendingDelete) else entry.obj.uid
+        for held in tuple(still_held(self._cache, entry.kind, entry.key)):
+            if held.metadata.uid == uid:
+                self._cache.observe_deleted(in_last_version(held))
 
     def statistics(self) -> BarrierStatistics:
         """A record of the present state."""

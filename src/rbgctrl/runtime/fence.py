@@ -61,8 +61,4 @@ class Fenced:
         await self.inner.close()
 
     def _is_lease(self, request: ApiRequest) -> bool:
-        if request.kind != Lease.KIND:
-            return False
-        if request.key.name:
-            return request.key == self._fence.key
-        return False
+        return request.kind == Lease.KIND and request.key == self._fence.key

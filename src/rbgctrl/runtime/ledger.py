@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+from msgspec.structs import replace
 
 from rbgctrl.api.meta import Key, ObjectMeta, Resource
 from rbgctrl.runtime.result import Request
@@ -19,6 +21,9 @@ __all__ = [
     "UnknownWrite",
     "held_meta",
 ]
+
+
+_HIGHEST = str(2**63 - 1)
 
 
 class StoreView(Protocol):
@@ -135,3 +140,16 @@ def held_meta(informer: InformerView, key: Key) -> ObjectMeta | None:
     """Metadata of what an informer holds under ``key``, decodable or not."""
     held = informer.store.get(key) or informer.store.invalid(key)
     return None if held is None else held.metadata
+
+
+def still_held(cache: CacheView, kind: type[Resource], key: Key) -> Iterator[Any]:
+    """What informers hold under ``key``, decodable or not."""
+    for informer in cache.find(kind):
+        held = informer.store.get(key) or informer.store.invalid(key)
+        if held is not None:
+            yield held
+
+
+def in_last_version(obj: Any) -> Any:
+    """The object as if in the highest version there can be: nothing the watch has yet to tell of it is newer."""
+    return replace(obj, metadata=replace(obj.metadata, resource_version=_HIGHEST))

@@ -344,20 +344,19 @@ class Manager:
                 await self.recorder.flush(self.options.flush_timeout)
 
     async def _stop_leading(self, *, abort: bool) -> None:
-        for controller in self._controllers:
-            if abort:
-                controller.abort()
-            else:
-                controller.stop()
-        tasks = [task for task in self._leading if not task.done()]
+        running = [task for task in self._leading if not task.done()]
         try:
-            if tasks and not abort:
+            if running and not abort:
+                for controller in self._controllers:
+                    controller.stop()
                 for runnable in self._leading[len(self._controllers) :]:
                     runnable.cancel()
-                await asyncio.wait(tasks, timeout=self.options.drain_timeout)
+                await asyncio.wait(running, timeout=self.options.drain_timeout)
         finally:
-            # Also when we are cancelled again: shorten it, but leave nothing behind.
-            await self._end(tasks)
+            # Also when we are cancelled again while draining: then it is shortened, but nothing is left behind.
+            for controller in self._controllers:
+                controller.abort()
+            await self._end(running)
 
     async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
         left = await end_within(tasks, self.options.abort_timeout)

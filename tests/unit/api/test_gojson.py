@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbgctrl.api import gojson
@@ -16,11 +16,13 @@ _SCALAR = (
 _JSON = st.recursive(_SCALAR, lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner), max_leaves=12)
 
 
+@settings(max_examples=60)
 @given(_JSON)
 def test_the_bytes_mean_what_went_in(value: object) -> None:
     assert json.loads(gojson.encode(value), parse_int=float) == value  # Go reads every number as a float
 
 
+@settings(max_examples=60)
 @given(_JSON)
 def test_html_and_line_separators_are_always_escaped(value: object) -> None:
     assert not set("<>&\u2028\u2029") & set(gojson.encode(value).decode())

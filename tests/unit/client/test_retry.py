@@ -96,7 +96,7 @@ def test_a_read_is_repeated_when_that_may_help(error: Exception) -> None:
 @pytest.mark.parametrize("verb", ["patch", "delete", "apply", "replace"])
 def test_a_write_is_repeated_when_it_surely_was_not_committed(verb: str, error: Exception) -> None:
     server = Server(error)
-    body = {} if verb == "delete" else {"body": {}}
+    body: dict[str, Any] = {} if verb == "delete" else {"body": {}}
     run(getattr(client(server), verb)(ConfigMap, KEY, **body))
     assert len(server.times) == 2
 

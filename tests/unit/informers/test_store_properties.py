@@ -17,6 +17,7 @@ from rbgctrl.informers.writer import WritableStore
 NAMES = ["x", "y", "z"]
 OWNERS = ["", "o1", "o2"]
 APPS = ["web", "db"]
+LABELS = st.sets(st.sampled_from(APPS))
 
 Stored = ConfigMap | Invalid
 
@@ -28,8 +29,8 @@ def apps(item: ConfigMap) -> list[str]:
 class StoreMachine(RuleBasedStateMachine):
     """A server with a full history, a store that hears of it in any order, and a handler.
 
-    Invariants: the newest version the store heard of wins; what it was told is deleted does not come back; indexes equal
-    a recomputation; the changes it returned add up to its content, none of them twice.
+    Invariants: the newest version the store heard of wins; what it was told is deleted does not come back; indexes
+    equal a recomputation; the changes it returned add up to its content, none of them twice.
     """
 
     @initialize()
@@ -46,12 +47,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     # The server
 
-    @rule(
-        name=st.sampled_from(NAMES),
-        owner=st.sampled_from(OWNERS),
-        labels=st.sets(st.sampled_from(APPS)),
-        bad=st.booleans(),
-    )
+    @rule(name=st.sampled_from(NAMES), owner=st.sampled_from(OWNERS), labels=LABELS, bad=st.booleans())
     def write(self, name: str, owner: str, labels: set[str], *, bad: bool) -> None:
         self.rv += 1
         known = self.live.get(name)
@@ -115,8 +111,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert before <= self.delivered
         for name in NAMES:
             if self.heard.get(name, (0, None))[0] <= rv:
-                kind, item, version = content.get(name, ("REMOVE", None, 0))
-                self.heard[name] = (version, item) if kind == "PUT" else (rv, None)
+                there = content.get(name)
+                self.heard[name] = (there[2], there[1]) if there is not None and there[0] == "PUT" else (rv, None)
         self.store.advance("", rv)
 
     @precondition(lambda self: self.rv > 3)
@@ -132,7 +128,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.stage("", [(item, version) for kind, item, version in content.values() if kind == "PUT"])
         self._fold(self.store.swap("", self.rv, rewind=True, initial=False), relist=True)
         self.store.advance("", self.rv)
-        self.heard = {name: (item.metadata.rv, item) for name, item in self.live.items()}
+        self.heard = dict.fromkeys(NAMES, (self.rv, None))
+        self.heard |= {name: (item.metadata.rv, item) for name, item in self.live.items()}
         assert self.view == self.live
 
     # Helpers
@@ -196,4 +193,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStoreMachine = StoreMachine.TestCase
-TestStoreMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestStoreMachine.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -52,7 +52,7 @@ def test_a_read_that_hangs_is_given_up_and_repeated() -> None:
                 await asyncio.sleep(10_000)
             return thing("b", rv=20)
 
-        rig.barrier._resolve = resolve  # type: ignore[assignment]  # a simpler signature
+        rig.barrier._resolve = resolve
         async with rig.running():
             rig.barrier.unknown(OWNER, Thing, B)
             rig.park()

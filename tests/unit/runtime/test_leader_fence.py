@@ -151,7 +151,7 @@ EVENTS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(EVENTS, min_size=1, max_size=12))
 def test_no_history_of_stops_cuts_and_deaths_lets_a_replaced_leader_write(
     history: list[tuple[float, int, str]],

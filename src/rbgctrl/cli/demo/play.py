@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,13 +73,18 @@ def demo(request: DemoRequest) -> int:
     root = checkout.find()
     state = Path(request.state or tempfile.mkdtemp(prefix="rbgctrl-demo-")).resolve()
     state.mkdir(parents=True, exist_ok=True)
-    cluster = RealCluster(root, state)
     try:
+        cluster = RealCluster(root, state)
         cluster.prepare()
-        code = asyncio.run(_main(request, cluster, _example(root), state))
+        daemon = Daemon(cluster.kubeconfig, state / "daemon.log", ("--log-level", "debug") if request.debug else ())
+        stage = _Stage(request=request, cluster=cluster, daemon=daemon, example=_example(root), state=state)
+        code = asyncio.run(_main(stage))
     except CliError as error:
         raise CliError(f"{error}\nAll logs: {state}", code=error.code) from error
-    if not request.state and code != FAILED:
+    finally:
+        with suppress(OSError):
+            state.rmdir()  # when nothing was written
+    if not request.state:
         shutil.rmtree(state, ignore_errors=True)
     return code
 
@@ -141,91 +148,149 @@ class _Ending:
 # The play -------------------------------------------------------------------------------------------------------------
 
 
-async def _main(request: DemoRequest, cluster: DemoCluster, example: dict[str, Any], state: Path) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """What the play is set on."""
+
+    request: DemoRequest
+    cluster: DemoCluster
+    daemon: Daemon
+    example: dict[str, Any]
+    state: Path
+
+    @property
+    def key(self) -> Key:
+        """Of the example group."""
+        metadata = self.example["metadata"]
+        return Key(metadata.get("namespace", "default"), metadata["name"])
+
+
+async def _main(stage: _Stage) -> int:
     with _Ending() as ending:
         try:
-            return await _play(request, cluster, example, state, ending)
+            await _play(stage, ending)
         except asyncio.CancelledError:
             if ending.number is None:
                 raise
             typer.echo("Stopped.", err=True)
             return ending.code
-
-
-async def _play(
-    request: DemoRequest, cluster: DemoCluster, example: dict[str, Any], state: Path, ending: _Ending
-) -> int:
-    began = time.monotonic()
-    daemon = Daemon(cluster.kubeconfig, state / "daemon.log", ("--log-level", "debug") if request.debug else ())
-    key = Key(example["metadata"].get("namespace", "default"), example["metadata"]["name"])
-    async with AsyncExitStack() as stack:
-        with board() as shown:
-            stack.push_async_callback(cluster.stop)
-            with shown.step(cluster.title):
-                await cluster.start()
-            client = await stack.enter_async_context(
-                Access(kubeconfig=str(cluster.kubeconfig), debug=request.debug).connect()
-            )
-            stack.push_async_callback(daemon.stop)
-            await _furnish(cluster, client, daemon, shown)
-            applied = time.monotonic()
-            await client.apply(RoleBasedGroup, key, example, field_manager="rbgctrl-demo")
-            group, ready = await _until_ready(client, key, daemon, shown, request.timeout)
-        took = time.monotonic() - applied
-        _show(group)
-        if not ready:
-            raise CliError(_late(key, daemon, request.timeout), code=FAILED)
-        pods = sum(len(instance.pods) for role in group.roles for instance in role.instances or ())
-        typer.echo(
-            f"\n{key.name} is Ready: {pods} pods, {took:.1f} s after it was applied, "
-            f"{time.monotonic() - began:.1f} s after the start of the demo."
-        )
-        if request.keep:
-            _explain(cluster, key, daemon, state)
-            async with _running(daemon.watch()) as ended:
-                await _first(ending.wait(), ended)
-            typer.echo("\nStopping.")
     return OK
 
 
-async def _furnish(cluster: DemoCluster, client: Client, daemon: Daemon, shown: Board) -> None:
+async def _play(stage: _Stage, ending: _Ending) -> None:
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        with board() as shown:
+            stack.push_async_callback(stage.cluster.stop)
+            with shown.step(stage.cluster.title):
+                await stage.cluster.start()
+            access = Access(kubeconfig=str(stage.cluster.kubeconfig), debug=stage.request.debug)
+            client = await stack.enter_async_context(access.connect())
+            stack.push_async_callback(stage.daemon.stop)
+            await _furnish(stage, client, shown)
+            async with _alive(stage.daemon):
+                applied = time.monotonic()
+                await client.apply(RoleBasedGroup, stage.key, stage.example, field_manager="rbgctrl-demo")
+                group = await _until_ready(stage, client, shown)
+                ready = time.monotonic()
+        _show(group)
+        if not group.ready:
+            raise CliError(_late(stage), code=FAILED)
+        pods = sum(len(instance.pods) for role in group.roles for instance in role.instances or ())
+        typer.echo(
+            f"\n{group.name} is Ready: {pods} pods, {ready - applied:.1f} s after it was applied and "
+            f"{ready - began:.1f} s after the start of the demo."
+        )
+        if stage.request.keep:
+            _explain(stage)
+            async with _alive(stage.daemon):
+                await ending.wait()
+            typer.echo("\nStopping.")
+
+
+async def _furnish(stage: _Stage, client: Client, shown: Board) -> None:
     """Nodes beside CRDs and the daemon, which needs the CRDs."""
 
     async def nodes() -> None:
         with shown.step(_NODES):
-            await cluster.add_nodes()
+            await stage.cluster.add_nodes()
 
     async def controllers() -> None:
         with shown.step(_CRDS):
             await crds.apply(client, crds.manifests(), within=_START)
         with shown.step(_DAEMON):
-            await daemon.start()
-            await daemon.wait_ready(_START)
+            await stage.daemon.start()
+            await stage.daemon.wait_ready(_START)
 
-    try:
+    with _first_of_group():
         async with asyncio.TaskGroup() as group:
             group.create_task(nodes(), name="nodes")
             group.create_task(controllers(), name="controllers")
-    except* CliError as failed:
-        raise failed.exceptions[0] from None
 
 
-async def _until_ready(
-    client: Client, key: Key, daemon: Daemon, shown: Board, within: float
-) -> tuple[GroupView, bool]:
-    """The group when it is Ready, or when time is up; and which of the two."""
-    scope = Scope(namespace=key.namespace, name=key.name)
+async def _until_ready(stage: _Stage, client: Client, shown: Board) -> GroupView:
+    """The group when it is Ready, or when time is up."""
+    scope = Scope(namespace=stage.key.namespace, name=stage.key.name)
     book = NodeBook(client)
-    last: GroupView | None = None
-    with shown.step(f"{key.name} Ready"):
-        async with _running(daemon.watch()) as ended, aclosing(follow(client, scope, book)) as states:
-            try:
-                async with asyncio.timeout(within):
-                    while last is None or not last.ready:
-                        groups = await _first(anext(states), ended)
-                        last = groups[0] if groups else last
-                        if last is not None:
-                            shown.roles(last)
-            except TimeoutError:
-                return last or (await load(client, scope, book))[0], False
-    return last, True
+    with suppress(TimeoutError), shown.step(f"{stage.key.name} Ready"):
+        async with asyncio.timeout(stage.request.timeout), aclosing(follow(client, scope, book)) as states:
+            async for groups in states:
+                for group in groups:
+                    shown.roles(group)
+                    if group.ready:
+                        return group
+    return (await load(client, scope, book))[0]
+
+
+@asynccontextmanager
+async def _alive(daemon: Daemon) -> AsyncIterator[None]:
+    """Runs the body as long as the daemon lives; ends it with a CliError otherwise."""
+    with _first_of_group():
+        async with asyncio.TaskGroup() as group:
+            watch = group.create_task(daemon.watch(), name="daemon")
+            yield
+            watch.cancel()
+
+
+@contextmanager
+def _first_of_group() -> Iterator[None]:
+    """Unpacks what a task group packs: one sentence is enough, and it is the first that explains the others."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+# What is said ---------------------------------------------------------------------------------------------------------
+
+
+def _show(group: GroupView) -> None:
+    terminal = consoles.console() if consoles.is_terminal() else None
+    typer.echo()
+    consoles.print_lines(group_lines(group, consoles.look(terminal)), terminal)
+
+
+def _late(stage: _Stage) -> str:
+    return (
+        f"{stage.key.name} is not Ready after {stage.request.timeout:g} s; the tree above shows what is missing. "
+        f"The log of the daemon ends with:\n{stage.daemon.log_tail()}"
+    )
+
+
+def _explain(stage: _Stage) -> None:
+    """How to play on."""
+    ours = "rbgctrl" if shutil.which("rbgctrl") else f"{sys.executable} -m rbgctrl"
+    name, namespace = stage.key.name, stage.key.namespace
+    lines = [
+        "Everything keeps running until Ctrl-C. In another terminal:",
+        "",
+        f"  export KUBECONFIG={shlex.quote(str(stage.cluster.kubeconfig))}",
+        f"  {ours} tree {name} -n {namespace} --watch",
+    ]
+    if shutil.which("kubectl"):
+        lines += [
+            f"  kubectl -n {namespace} get rbg,roleinstancesets,roleinstances,pods",
+            f"  kubectl -n {namespace} edit rbg {name}",
+        ]
+    lines.append(f"  tail -f {shlex.quote(str(stage.daemon.log))}")
+    typer.echo("\n".join(["", *lines]))

@@ -1,0 +1,104 @@
+"""A process that plays an API server's watch, so that what it costs to send is not counted as what it costs to read.
+
+Every connection gets the same lines, rendered before it comes: chunked HTTP, one chunk for each event, as fast as it
+reads. A watch that asks for the initial list gets the mark of an empty one and then waits for ``POST /go/<number>``,
+so that whoever measures can begin to count at a known moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bench import pods
+
+__all__ = ["feed", "serve"]
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+_BATCH = 64  # events in one write; the kernel would merge them anyway, since the reader is the slower side
+_NUMBER = re.compile(rb"go[/=](\d+)")
+_ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def feed(shape: str, events: int, distinct: int) -> Iterator[str]:
+    """Run the process; yields its URL.
+
+    Args:
+        shape: of the pods, a name of :data:`bench.pods.SHAPES`.
+        events: in all.
+        distinct: pods they are about.
+    """
+    command = [sys.executable, "-m", "bench.feed", shape, str(events), str(distinct)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=_ROOT) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+def serve(lines: Iterable[bytes], port: int = 0) -> socketserver.ThreadingTCPServer:
+    """A server of these lines on loopback, bound but not started: call ``serve_forever``, then ``server_close``."""
+    chunks = [_chunk(line) for line in lines]
+    batches = [b"".join(chunks[start : start + _BATCH]) for start in range(0, len(chunks), _BATCH)]
+    gates: dict[bytes, threading.Event] = {}
+    lock = threading.Lock()
+
+    def gate(number: bytes) -> threading.Event:
+        with lock:
+            return gates.setdefault(number, threading.Event())
+
+    class Handler(socketserver.StreamRequestHandler):
+        """One connection, one request."""
+
+        def handle(self) -> None:
+            """Answer it."""
+            request = self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass
+            number = _NUMBER.search(request)
+            with suppress(OSError):  # readers leave when they have enough
+                if request.startswith(b"POST") and number:
+                    gate(number[1]).set()
+                    self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+                    return
+                self.wfile.write(_HEAD)
+                if b"sendInitialEvents=true" in request:
+                    self.wfile.write(_chunk(pods.INITIAL_EVENTS_END + b"\n"))
+                    gate(number[1] if number else b"0").wait()
+                for batch in batches:
+                    self.wfile.write(batch)
+                self.rfile.read(1)  # stay open until the reader leaves
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads = True
+    return server
+
+
+def _chunk(line: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(line), line)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shape", choices=pods.SHAPES)
+    parser.add_argument("events", type=int)
+    parser.add_argument("distinct", type=int)
+    wanted = parser.parse_args()
+    with serve(pods.events(pods.SHAPES[wanted.shape], wanted.events, wanted.distinct)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
+        os.read(0, 1)  # ends with whoever started it, too
+
+
+if __name__ == "__main__":
+    _main()

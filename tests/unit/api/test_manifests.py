@@ -1,0 +1,60 @@
+"""What the checkout tells people to apply is sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.hooks import dec_hook
+from rbgctrl.api.validate import group_findings
+
+_ROOT = Path(__file__).parents[3]
+_GPUS_OF_EIGHT_NODES = 64
+
+
+def _documents(folder: str) -> list[dict[str, Any]]:
+    files = sorted((_ROOT / "config" / folder).glob("*.yaml"))
+    return [document for file in files for document in yaml.safe_load_all(file.read_text())]
+
+
+@pytest.mark.parametrize("file", sorted((_ROOT / "examples").glob("*.yaml")), ids=lambda file: file.name)
+def test_an_example_decodes_without_a_finding_and_fits_eight_nodes(file: Path) -> None:
+    for document in yaml.safe_load_all(file.read_text()):
+        group = msgspec.convert(document, RoleBasedGroup, dec_hook=dec_hook)
+        assert group_findings(group) == ()
+        assert group.spec is not None
+        gpus = 0
+        for role in group.spec.roles:
+            assert role.standalone_pattern is not None
+            assert role.standalone_pattern.template is not None
+            for container in role.standalone_pattern.template["spec"]["containers"]:
+                gpus += role.replicas * int(container["resources"].get("limits", {}).get("nvidia.com/gpu", 0))
+        assert 0 < gpus <= _GPUS_OF_EIGHT_NODES
+
+
+def test_every_kustomization_lists_all_files_beside_it() -> None:
+    for folder in ("crd", "rbac", "manager"):
+        listed = yaml.safe_load((_ROOT / "config" / folder / "kustomization.yaml").read_text())["resources"]
+        present = {file.name for file in (_ROOT / "config" / folder).glob("*.yaml")} - {"kustomization.yaml"}
+        assert set(listed) == present
+
+
+def test_the_manager_runs_as_the_account_its_roles_are_bound_to() -> None:
+    deployment = next(item for item in _documents("manager") if item["kind"] == "Deployment")
+    account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
+    namespace = deployment["metadata"]["namespace"]
+    bindings = [item for item in _documents("rbac") if item["kind"].endswith("Binding")]
+    assert len(bindings) == 2
+    for binding in bindings:
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
+
+
+def test_no_rule_grants_everything() -> None:
+    for item in _documents("rbac"):
+        for rule in item.get("rules", ()):
+            assert "*" not in {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
