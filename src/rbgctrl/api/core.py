@@ -213,7 +213,7 @@ class Namespace(Resource, frozen=True, gc=False):
 class CustomResourceDefinitionStatus(Value, frozen=True, gc=False):
     """``status`` of a CRD."""
 
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[Condition, ...] | None = ()  # the answer to the request that creates it carries null
 
 
 class CustomResourceDefinition(Resource, frozen=True, gc=False):

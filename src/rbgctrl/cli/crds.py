@@ -107,7 +107,7 @@ async def apply(client: Client, crds: list[dict[str, Any]], *, within: float, sa
 async def _served(client: Client, crd: dict[str, Any]) -> bool:
     """Established, and listed: a moment lies between the two."""
     live = await client.get(CustomResourceDefinition, Key("", crd["metadata"]["name"]))
-    if not any(condition.type == "Established" and condition.true for condition in live.status.conditions):
+    if not any(condition.type == "Established" and condition.true for condition in live.status.conditions or ()):
         return False
     spec = crd["spec"]
     for version in spec["versions"]:

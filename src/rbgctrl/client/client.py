@@ -327,7 +327,7 @@ class Client:
         """
         body = encode(delete_options(uid, resource_version, propagation, grace_period_seconds))
         request = named(kind, key, Verb.DELETE, "DELETE", body=body)
-        return decoder(kind).object_or_status((await self.transport.send(request)).body, str(request))
+        return decoder(kind).object_or_status((await self.transport.send(request)).body, request)
 
     async def get_raw(self, path: str, query: tuple[tuple[str, str], ...] = ()) -> bytes:
         """The body at a path outside the typed API, e.g. ``/version`` or ``/readyz``."""
@@ -380,4 +380,4 @@ class Client:
         return client
 
     async def _object(self, kind: type[R], request: ApiRequest) -> R:
-        return decoder(kind).valid((await self.transport.send(request)).body, str(request))
+        return decoder(kind).valid((await self.transport.send(request)).body, request)

@@ -175,11 +175,11 @@ class Decoder(Generic[R]):
             self._copy(obj)
         return obj
 
-    def valid(self, data: Bytes, what: str = "") -> R:
+    def valid(self, data: Bytes, what: object = "") -> R:
         """One object that must decode.
 
         Raises:
-            UndecodableError: it does not fit the kind; ``what`` starts the message.
+            UndecodableError: it does not fit the kind; ``what`` (a request, say) starts the message.
             ResponseError: it is not JSON, or has no readable metadata.
         """
         obj = self.one(data)
@@ -188,7 +188,7 @@ class Decoder(Generic[R]):
             raise UndecodableError(message, metadata=obj.metadata, error=obj.error)
         return obj
 
-    def object_or_status(self, data: Bytes, what: str = "") -> R | None:
+    def object_or_status(self, data: Bytes, what: object = "") -> R | None:
         """The object a delete answered with, or None when the answer is a ``Status``. Raises as :meth:`valid` does."""
         try:
             meta = _type_meta.decode(data)

@@ -38,6 +38,7 @@ __all__ = ["HttpOptions", "HttpTransport"]
 
 _READ_BUFFER = 2**21
 _ONCE = (send_once,)
+_REPEATED_BY_AIOHTTP = frozenset(("PUT", "DELETE"))
 
 T = TypeVar("T")
 
@@ -164,7 +165,7 @@ class HttpTransport:
         arguments = self._arguments(request, header)
         if payload is not None:
             arguments["data"] = payload
-        if request.verb.writes:
+        if request.method in _REPEATED_BY_AIOHTTP and request.verb.writes:
             arguments["middlewares"] = _ONCE
         meter = _Meter(self, request)
         try:

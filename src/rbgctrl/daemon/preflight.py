@@ -89,7 +89,7 @@ async def _established(client: Client, name: str) -> bool | None:
         crd = await client.get(CustomResourceDefinition, Key("", name))
     except NotFoundError:
         return None
-    return any(condition.type == "Established" and condition.true for condition in crd.status.conditions)
+    return any(condition.type == "Established" and condition.true for condition in crd.status.conditions or ())
 
 
 class Preflight:

@@ -182,10 +182,11 @@ class _Signals:
 
     def _receive(self, number: int) -> None:
         name = signal.Signals(number).name
-        if self.received:
+        if not self.received:
+            self.received = True
+            log.info("stopping", signal=name)
+            if self._task is not None:
+                self._task.cancel()
+        else:
             log.warning("stopping at once", signal=name)
             os._exit(EXIT_FAILURE)
-        self.received = True
-        log.info("stopping", signal=name)
-        if self._task is not None:
-            self._task.cancel()

@@ -128,7 +128,8 @@ class Cache:
             async with AsyncExitStack() as stack:
                 if self._tune_collector:
                     await stack.enter_async_context(tuned_collector(self.wait_synced))
-                async with asyncio.TaskGroup() as self._group:
+                async with asyncio.TaskGroup() as group:
+                    self._group = group
                     for informer in self._informers.values():
                         self._start(informer)
                     try:

@@ -19,7 +19,7 @@ _AGAIN = 900.0
 
 
 @asynccontextmanager
-async def tuned_collector(wait_synced: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def tuned_collector(wait_synced: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Collect nothing until the informers have synced, then exempt what they hold; renew that every 15 minutes.
 
     It is process-wide, so it belongs into a daemon and not into a library. Everything is put back at the end.
@@ -44,7 +44,7 @@ async def tuned_collector(wait_synced: Callable[[], Awaitable[None]]) -> AsyncIt
             gc.disable()
 
 
-async def _tune(wait_synced: Callable[[], Awaitable[None]]) -> None:
+async def _tune(wait_synced: Callable[[], Awaitable[object]]) -> None:
     try:
         async with asyncio.timeout(_LONGEST_OFF):
             await wait_synced()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from rbgctrl.api import canonical, conditions, events, labels, names, roles
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleSpec, RoleStatus
@@ -237,11 +238,16 @@ def _status(
         kind=RoleBasedGroup,
         key=found.key,
         uid=found.uid,
-        body={"status": changed},
+        body={"status": _with_roles(changed) if found.status is None else changed},
         subresource="status",
         why="the status changed",
     )
     return (patch,), None
+
+
+def _with_roles(status: dict[str, Any]) -> dict[str, Any]:
+    """A first status: the schema wants the list of roles in it, even when it is empty."""
+    return {"roleStatuses": [], **status}
 
 
 def _role_status(found: RoleBasedGroup, role: RoleNode) -> RoleStatus:
@@ -319,7 +325,7 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         kind=RoleBasedGroup,
         key=metadata.key,
         uid=metadata.uid,
-        body={"status": changes(None, fresh)},
+        body={"status": _with_roles(changes(None, fresh))},
         subresource="status",
         why="the object cannot be read",
     )

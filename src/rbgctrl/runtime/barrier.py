@@ -288,7 +288,7 @@ class Barrier:
             waiting_for=[f"{type(e).__name__} {e.kind.KIND.kind} {e.key}" for e in self._entries[request]],
         )
         self.observer.timed_out()
-        pass
+        self._overdue.add(request)
         self._attend(request)
 
     # Reading live

@@ -25,11 +25,9 @@ from rbgctrl.client import (
     AlreadyExistsError,
     Client,
     ConflictError,
-    InternalServerError,
     NotFoundError,
     PatchType,
-    ServerTimeoutError,
-    UnknownOutcomeError,
+    outcome_unknown,
 )
 from rbgctrl.informers import Cache
 from rbgctrl.plan.model import Action, Apply, Create, Delete, Note, Patch, Plan
@@ -39,10 +37,6 @@ from rbgctrl.runtime.result import Request, Result
 __all__ = ["Executor", "ExecutorOptions", "ForeignObjectError", "NoteSink", "summary"]
 
 log = structlog.get_logger(__name__)
-
-
-_MAY_HAVE_HAPPENED = (UnknownOutcomeError, InternalServerError, ServerTimeoutError, asyncio.CancelledError)
-"""What leaves it open whether a write was carried out; the object is read live before the key is looked at again."""
 
 
 class ForeignObjectError(Exception):
@@ -138,8 +132,10 @@ class Executor:
                         await self._patch(action, request)
                     case Delete():
                         await self._delete(action, request)
-            except _MAY_HAVE_HAPPENED:
-                self._barrier.unknown(request, action.kind, action.key)
+            except BaseException as error:
+                # Cancelled on its way, unanswered, or a server that failed: read live before this key is looked at.
+                if isinstance(error, asyncio.CancelledError) or outcome_unknown(error):
+                    self._barrier.unknown(request, action.kind, action.key)
                 raise
 
     def _seen(self, obj: Resource, request: Request) -> None:

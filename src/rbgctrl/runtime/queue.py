@@ -125,6 +125,7 @@ class WorkQueue:
         self._heap: list[tuple[float, int, Request]] = []  # (at, token, key); superseded entries are skipped
         self._tokens = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._adds = 0
@@ -312,14 +313,15 @@ class WorkQueue:
             return
         at = self._heap[0][0]
         if self._timer is not None:
-            if self._timer.when() <= at:
+            if self._rings_at <= at:
                 return
             self._timer.cancel()
-        self._timer = self._running_loop().call_at(at, self._ring, at)
+        self._rings_at = at
+        self._timer = self._running_loop().call_at(at, self._ring)
 
-    def _ring(self, at: float) -> None:
+    def _ring(self) -> None:
         self._timer = None
-        self._release(max(at, self._now()))  # the loop may ring one clock tick early
+        self._release(max(self._rings_at, self._now()))  # the loop may ring one clock tick early
         self._arm()
 
     def _compact(self) -> None:

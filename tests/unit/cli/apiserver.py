@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,12 +29,14 @@ class ApiServer:
         failures: status, reason and message that paths beginning with a key are answered with.
         served: collections that exist; anything else is not found.
         asked: paths of all requests.
+        establish: applied CRDs become Established, and their kinds are served.
     """
 
     url: str = ""
     failures: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     served: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
+    establish: bool = False
     _objects: dict[tuple[str, str, str], Manifest] = field(default_factory=dict)
     _watches: list[tuple[str, queue.Queue[bytes]]] = field(default_factory=list)
     _version: int = 100
@@ -134,76 +136,95 @@ def _parsed(path: str) -> tuple[str, str, str]:
     return f"{root}/{rest[0]}", namespace, rest[1] if len(rest) > 1 else ""
 
 
-@contextmanager
-def api_server() -> Iterator[ApiServer]:
-    """A running server."""
-    state = ApiServer()
+class _Handler(BaseHTTPRequestHandler):
+    """One request."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
+    state: ApiServer
 
-        def do_GET(self) -> None:
-            self._handle()
+    def log_message(self, *_: Any) -> None:
+        pass
 
-        def do_PATCH(self) -> None:
-            self._handle()
+    def do_GET(self) -> None:
+        self._handle()
 
-        def _handle(self) -> None:
-            parts = urlsplit(self.path)
-            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            state.asked.append(parts.path)
-            for prefix, (code, reason, message) in state.failures.items():
-                if parts.path.startswith(prefix):
-                    self._status(code, reason, message)
-                    return
-            if parts.path == "/version":
-                self._json({"major": "1", "minor": "36", "gitVersion": "v1.36.3"})
+    def do_PATCH(self) -> None:
+        self._handle()
+
+    def _handle(self) -> None:
+        parts = urlsplit(self.path)
+        self.state.asked.append(parts.path)
+        for prefix, (code, reason, message) in self.state.failures.items():
+            if parts.path.startswith(prefix):
+                self._status(code, reason, message)
                 return
-            collection, namespace, name = _parsed(parts.path)
-            if self.command == "PATCH":
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                body["metadata"].setdefault("uid", f"uid-{name}")
-                state.put(collection, body)
-                self._json(state.find(collection, namespace, name))
-            elif collection not in state.served:
-                self._status(404, "NotFound", "the server could not find the requested resource")
-            elif name:
-                found = state.find(collection, namespace, name)
-                if found is None:
-                    self._status(404, "NotFound", f'{collection.rpartition("/")[2]} "{name}" not found')
-                else:
-                    self._json(found)
-            elif query.get("watch") == "true":
-                self._watch(state.follow(collection, state.select(collection, namespace, query)))
-            else:
-                items = state.select(collection, namespace, query)
-                self._json({"kind": "List", "metadata": {"resourceVersion": state.version}, "items": items})
+        if parts.path == "/version":
+            self._json({"major": "1", "minor": "36", "gitVersion": "v1.36.3"})
+            return
+        collection, namespace, name = _parsed(parts.path)
+        if self.command == "PATCH":
+            self._apply(collection, namespace, name)
+        elif collection not in self.state.served:
+            self._status(404, "NotFound", "the server could not find the requested resource")
+        elif name:
+            self._one(collection, namespace, name)
+        else:
+            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+            self._many(collection, namespace, query)
 
-        def _watch(self, lines: queue.Queue[bytes]) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            try:
-                while line := lines.get():
-                    self.wfile.write(line)
-                    self.wfile.flush()
-            except (BrokenPipeError, ConnectionResetError):
-                return
+    def _apply(self, collection: str, namespace: str, name: str) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body["metadata"].setdefault("uid", f"uid-{name}")
+        if self.state.establish:
+            body["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+            spec = body["spec"]
+            versions = [version["name"] for version in spec["versions"]]
+            self.state.served |= {f"{spec['group']}/{version}/{spec['names']['plural']}" for version in versions}
+        self.state.put(collection, body)
+        self._json(self.state.find(collection, namespace, name))
 
-        def _json(self, body: Any, code: int = 200) -> None:
-            data = json.dumps(body).encode()
+    def _one(self, collection: str, namespace: str, name: str) -> None:
+        found = self.state.find(collection, namespace, name)
+        if found is None:
+            self._status(404, "NotFound", f'{collection.rpartition("/")[2]} "{name}" not found')
+        else:
+            self._json(found)
+
+    def _many(self, collection: str, namespace: str, query: dict[str, str]) -> None:
+        items = self.state.select(collection, namespace, query)
+        if query.get("watch") == "true":
+            self._watch(self.state.follow(collection, items))
+        else:
+            self._json({"kind": "List", "metadata": {"resourceVersion": self.state.version}, "items": items})
+
+    def _watch(self, lines: queue.Queue[bytes]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):  # a client that has heard enough
+            while line := lines.get():
+                self.wfile.write(line)
+                self.wfile.flush()
+
+    def _json(self, body: Any, code: int = 200) -> None:
+        data = json.dumps(body).encode()
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
 
-        def _status(self, code: int, reason: str, message: str) -> None:
-            status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
-            self._json(status | {"code": code, "reason": reason, "message": message}, code)
+    def _status(self, code: int, reason: str, message: str) -> None:
+        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        self._json(status | {"code": code, "reason": reason, "message": message}, code)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+
+@contextmanager
+def api_server() -> Iterator[ApiServer]:
+    """A running server."""
+    state = ApiServer()
+    handler = type("Handler", (_Handler,), {"state": state})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         state.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="api server")
         thread.start()

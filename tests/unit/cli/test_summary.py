@@ -6,10 +6,11 @@ import msgspec
 
 from rbgctrl.cli.summary import GroupView, node_names, summarize, unreadable
 from unit.cli import scene
+from unit.cli.apiserver import Manifest
 from unit.cli.scene import GROUPS, INSTANCES, PODS, SETS, graph, nodes
 
 
-def _summary(found: dict[str, list[scene.Manifest]] | None = None, **more: Any) -> GroupView:
+def _summary(found: dict[str, list[Manifest]] | None = None, **more: Any) -> GroupView:
     return summarize(graph(found), nodes(found), **more)
 
 

@@ -131,9 +131,7 @@ def test_many_nodes_are_read_with_one_request(server: ApiServer, run: Run) -> No
     assert [path for path in server.asked if "nodes" in path] == ["/api/v1/nodes"]
 
 
-def test_a_group_that_does_not_decode_is_shown(
-    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_group_that_does_not_decode_is_shown(server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     scene.load(server)
     broken = scene.group()
     broken["spec"]["roles"][0]["replicas"] = "many"
@@ -161,9 +159,7 @@ def test_colour_only_where_somebody_looks(
     assert "\x1b[32m" not in capsys.readouterr().out
 
 
-def test_watching_ends_when_the_group_is_ready(
-    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_watching_ends_when_the_group_is_ready(server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     scene.load(server)
 
     def become_ready() -> None:
