@@ -1,15 +1,14 @@
 """A process that plays an API server's watch, so that what it costs to send is not counted as what it costs to read.
 
 Every connection gets the same lines, rendered before it comes: chunked HTTP, one chunk for each event, as fast as it
-reads. A watch that asks for the initial list gets the mark of an empty one and then waits for ``POST /go/<number>``,
-so that whoever measures can begin to count at a known moment.
+reads. A watch that asks for the initial list gets the mark of an empty one and then waits until somebody sends
+``POST /go``, so that whoever measures can begin to count at a known moment.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import socketserver
 import subprocess
 import sys
@@ -24,7 +23,6 @@ __all__ = ["feed", "serve"]
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 _BATCH = 64  # events in one write; the kernel would merge them anyway, since the reader is the slower side
-_NUMBER = re.compile(rb"go[/=](\d+)")
 _ROOT = Path(__file__).parents[1]
 
 
@@ -50,12 +48,7 @@ def serve(lines: Iterable[bytes], port: int = 0) -> socketserver.ThreadingTCPSer
     """A server of these lines on loopback, bound but not started: call ``serve_forever``, then ``server_close``."""
     chunks = [_chunk(line) for line in lines]
     batches = [b"".join(chunks[start : start + _BATCH]) for start in range(0, len(chunks), _BATCH)]
-    gates: dict[bytes, threading.Event] = {}
-    lock = threading.Lock()
-
-    def gate(number: bytes) -> threading.Event:
-        with lock:
-            return gates.setdefault(number, threading.Event())
+    waiting: list[threading.Event] = []
 
     class Handler(socketserver.StreamRequestHandler):
         """One connection, one request."""
@@ -65,16 +58,18 @@ def serve(lines: Iterable[bytes], port: int = 0) -> socketserver.ThreadingTCPSer
             request = self.rfile.readline()
             while self.rfile.readline().strip():
                 pass
-            number = _NUMBER.search(request)
             with suppress(OSError):  # readers leave when they have enough
-                if request.startswith(b"POST") and number:
-                    gate(number[1]).set()
+                if request.startswith(b"POST"):
+                    while waiting:
+                        waiting.pop().set()
                     self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
                     return
                 self.wfile.write(_HEAD)
                 if b"sendInitialEvents=true" in request:
+                    go = threading.Event()
+                    waiting.append(go)
                     self.wfile.write(_chunk(pods.INITIAL_EVENTS_END + b"\n"))
-                    gate(number[1] if number else b"0").wait()
+                    go.wait()
                 for batch in batches:
                     self.wfile.write(batch)
                 self.rfile.read(1)  # stay open until the reader leaves

@@ -18,7 +18,7 @@ from rbgctrl.cli.options import Access
 from rbgctrl.client.client import Client
 from rbgctrl.client.errors import NotFoundError
 
-__all__ = ["apply", "install", "manifests", "text"]
+__all__ = ["install", "manifests", "served", "submit", "text"]
 
 _PACKAGE = Path(rbgctrl.__file__).parent
 _PLACES: Final = (_PACKAGE / "config" / "crd", _PACKAGE.parents[1] / "config" / "crd")
@@ -66,28 +66,43 @@ async def install(access: Access, *, within: float) -> int:
         CliError: not served in time.
         ApiError: the cluster cannot be reached, or refuses.
     """
+    found = manifests()
     async with access.connect() as client:
-        await apply(client, manifests(), within=within, say=typer.echo)
+        await submit(client, found, say=typer.echo)
+        await served(client, found, within=within)
+    typer.echo(f"the cluster serves all {len(found)} kinds")
     return OK
 
 
-async def apply(client: Client, crds: list[dict[str, Any]], *, within: float, say: Say = lambda _: None) -> None:
-    """Apply CRDs by server-side apply and return once every version of each is served.
+async def submit(client: Client, crds: list[dict[str, Any]], *, say: Say = lambda _: None) -> None:
+    """Apply CRDs by server-side apply.
 
     Args:
         client: of the cluster.
         crds: what to apply.
-        within: seconds to wait.
         say: told a line about each.
 
     Raises:
-        CliError: not served in time.
         ApiError: the server refuses one.
     """
     for crd in crds:
         name = crd["metadata"]["name"]
         await client.apply(CustomResourceDefinition, Key("", name), crd)
         say(f"applied {name}")
+
+
+async def served(client: Client, crds: list[dict[str, Any]], *, within: float) -> None:
+    """Return once every version of each CRD is served.
+
+    Args:
+        client: of the cluster.
+        crds: which ones.
+        within: seconds to wait.
+
+    Raises:
+        CliError: not served in time.
+        ApiError: the server cannot be asked.
+    """
     missing = [crd["metadata"]["name"] for crd in crds]
     try:
         async with asyncio.timeout(within):
@@ -101,7 +116,6 @@ async def apply(client: Client, crds: list[dict[str, Any]], *, within: float, sa
             f"see why with: kubectl describe crd {missing[0]}",
             code=FAILED,
         ) from None
-    say(f"the cluster serves all {len(crds)} kinds")
 
 
 async def _served(client: Client, crd: dict[str, Any]) -> bool:

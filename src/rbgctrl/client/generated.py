@@ -1,7 +1,8 @@
 """kubernetes_asyncio's generated API, over our server, TLS settings and credentials; importing this imports it all.
 
-Caveats: certificates that rotate later are not noticed, and the library's defects stay (``_preload_content=False``
-does not raise HTTP errors, ``Watch`` has no read timeout).
+Caveats: certificates that rotate later are not noticed, so a plugin that issues certificates must have run before (any
+request of ours makes it run), and the library's defects stay: ``_preload_content=False`` does not raise HTTP errors,
+``Watch`` has no read timeout.
 """
 
 from __future__ import annotations

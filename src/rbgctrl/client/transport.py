@@ -68,8 +68,11 @@ class ApiRequest:
     guard: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
-        what = f"{self.kind.kind} {self.key}".strip() if self.kind else self.path
-        return f"{self.verb.value} {what}" + (f"/{self.subresource}" if self.subresource else "")
+        if self.kind is None:
+            return f"{self.verb.value} {self.path}"
+        where = str(self.key) if self.key.name else f"in {self.key.namespace}" if self.key.namespace else ""
+        subresource = f"/{self.subresource}" if self.subresource else ""
+        return f"{self.verb.value} {self.kind.kind} {where}".rstrip() + subresource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,13 +53,15 @@ class Dispatcher(Generic[R]):
         handlers = self._handlers
         if self._busy:
             for change in changes:
-                self._note_invalid(change)
+                if type(change.new) is Invalid:
+                    self._note_invalid(change.new, change)
                 self._waiting.append((change, handlers))
             return
         self._busy = True
         try:
             for change in changes:
-                self._note_invalid(change)
+                if type(change.new) is Invalid:
+                    self._note_invalid(change.new, change)
                 self._tell(change, handlers)
             while self._waiting:
                 self._tell(*self._waiting.popleft())
@@ -89,10 +91,9 @@ class Dispatcher(Generic[R]):
             key = str(change.key) if change is not None else ""
             _log.error("handler failed", informer=self._name, handler=name, object=key, failures=count, exc_info=error)
 
-    def _note_invalid(self, change: Change[R]) -> None:
+    def _note_invalid(self, obj: Invalid, change: Change[R]) -> None:
         """Name an object that does not decode in the log, once for each of its versions."""
-        obj = change.new
-        if type(obj) is not Invalid or change.resync:
+        if change.resync:
             return
         _log.warning(
             "object does not decode",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -29,6 +29,7 @@ R = TypeVar("R", bound=Resource)
 
 _BREATHER = 256  # lines after which other tasks get a turn, when they come faster than the socket empties
 _REARM = 1.0
+_SPECIAL = frozenset(("BOOKMARK", "ERROR"))
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +86,7 @@ class Feeder(Generic[R]):
         self._state = s.State(streaming=options.stream_lists)
         self._rv = 0  # progress of the live watch; runs ahead of the state between two steps
         self._pages: AsyncIterator[Page[R]] | None = None
+        self._time: Callable[[], float] = lambda: 0.0
         self.synced = asyncio.Event()
         self.lines = 0
         self.last_line: float | None = None
@@ -100,6 +102,7 @@ class Feeder(Generic[R]):
 
     async def run(self) -> None:
         """Feed the store until cancelled."""
+        self._time = asyncio.get_running_loop().time
         self._rv = self._store.progress(self._scope.namespace)
         self._state = s.State(streaming=self._options.stream_lists, rv=self._rv)
         action = self._step(s.Started())
@@ -174,8 +177,7 @@ class Feeder(Generic[R]):
     async def _watch(self, rv: str, seconds: int, *, listing: bool) -> s.Action | None:
         """Open a watch and read it to its end, or until the watcher wants something else."""
         scope = self._scope
-        loop = asyncio.get_running_loop()
-        opened_at, opened_rv = loop.time(), self._rv
+        opened_at, opened_rv = self._time(), self._rv
         action: s.Action | None = None
         try:
             async with self._source.watch(
@@ -187,7 +189,7 @@ class Feeder(Generic[R]):
                 timeout_seconds=seconds,
                 send_initial_events=listing,
             ) as stream:
-                opened_at = loop.time()
+                opened_at = self._time()
                 self._step(s.Opened())
                 lines = aiter(stream)
                 action = await (self._read_list(lines) if listing else self._read(lines))
@@ -195,7 +197,7 @@ class Feeder(Generic[R]):
             # Once the watcher has decided, trouble while closing the connection is of no interest.
             return self._step(s.Failed(error)) if action is None else action
         if action is None:
-            action = self._step(s.Ended(loop.time() - opened_at, advanced=self._rv != opened_rv))
+            action = self._step(s.Ended(self._time() - opened_at, advanced=self._rv != opened_rv))
         return action
 
     # Lines
@@ -213,8 +215,7 @@ class Feeder(Generic[R]):
 
     async def _read_list(self, lines: AsyncIterator[bytes]) -> s.Action | None:
         """As :meth:`_read`, but give up when the stream falls silent before the list is complete."""
-        patience, loop = self._options.end_mark_timeout, asyncio.get_running_loop()
-        armed = loop.time()
+        patience, armed = self._options.end_mark_timeout, self._time()
         limit = asyncio.timeout(patience)
         try:
             async with limit:
@@ -224,8 +225,8 @@ class Feeder(Generic[R]):
                         return action
                     if self._state.phase is s.Phase.LIVE:
                         break
-                    if loop.time() - armed > _REARM:
-                        armed = loop.time()
+                    if self._time() - armed > _REARM:
+                        armed = self._time()
                         limit.reschedule(armed + patience)
                     if not self.lines % _BREATHER:
                         await asyncio.sleep(0)
@@ -240,43 +241,43 @@ class Feeder(Generic[R]):
     def _line(self, line: bytes) -> s.Action | None:
         """Take one line; returns what to do instead of reading on, if anything."""
         self.lines += 1
-        self.last_line = asyncio.get_running_loop().time()
+        self.last_line = self._time()
         try:
             event = self._decode(line)
-            kind, obj = event.type, event.object
-            if isinstance(obj, Bookmark | ErrorStatus):
+            kind = event.type
+            if kind in _SPECIAL:
                 return self._special(event, len(line))
+            obj: Any = event.object  # what a change carries has metadata
             rv = parse_rv(obj.metadata.resource_version)
         except (ResponseError, s.WatchError) as error:
             return self._step(s.Failed(error))
         self.events[kind] += 1
         self._observer.event(self._kind, kind, len(line))
-        if self._state.phase is not s.Phase.LIVE:
-            return self._step(s.Changed(kind, obj, rv))
-        # The short cut: what the watcher answers to Changed while live, without the values in between.
-        if kind in PUTS:
-            changes = self._store.put(obj, rv)
-        elif kind == REMOVES:
-            changes = self._store.remove(obj, rv)
-        else:
-            return self._step(s.Changed(kind, obj, rv))
-        if changes:
-            self._dispatcher.deliver(changes)
-        self._rv = live_event(self._rv, rv)
-        self._store.advance(self._scope.namespace, self._rv)
-        self._dispatcher.progressed()
-        return None
+        # Two short cuts past the watcher's values: what it answers to Changed while live, and to additions to a list.
+        phase = self._state.phase
+        if phase is s.Phase.LIVE and (kind in PUTS or kind == REMOVES):
+            store = self._store
+            changes = store.put(obj, rv) if kind in PUTS else store.remove(obj, rv)
+            if changes:
+                self._dispatcher.deliver(changes)
+            self._rv = live_event(self._rv, rv)
+            store.advance(self._scope.namespace, self._rv)
+            self._dispatcher.progressed()
+            return None
+        if phase is s.Phase.STREAMING and kind in PUTS:
+            self._store.stage(self._scope.namespace, ((obj, rv),))
+            return None
+        return self._step(s.Changed(kind, obj, rv))
 
     def _special(self, event: WatchEvent[R], size: int) -> s.Action | None:
-        match event.object:
-            case Bookmark() as mark:
-                self.events[event.type] += 1
-                self._observer.event(self._kind, event.type, size)
-                return self._step(s.Bookmarked(parse_rv(mark.resource_version), end=mark.initial_events_end))
-            case ErrorStatus() as status:
-                return self._step(s.Failed(status.to_error(f"watch {self._kind.kind}")))
-            case _:
-                return None
+        if isinstance(event.object, Bookmark):
+            self.events[event.type] += 1
+            self._observer.event(self._kind, event.type, size)
+            rv = parse_rv(event.object.resource_version)
+            return self._step(s.Bookmarked(rv, end=event.object.initial_events_end))
+        if isinstance(event.object, ErrorStatus):
+            return self._step(s.Failed(event.object.to_error(f"watch {self._kind.kind}")))
+        return None
 
     # The watcher
 
@@ -285,7 +286,7 @@ class Feeder(Generic[R]):
         state = self._state
         if state.phase is s.Phase.LIVE and state.rv != self._rv:
             state = replace(state, rv=self._rv)
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         if isinstance(signal, s.Failed):
             self.error = signal.error
         self._state, outputs = step(state, signal, now=now, draw=self._jitter(), options=self._options)

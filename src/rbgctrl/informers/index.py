@@ -33,7 +33,7 @@ class Index(Generic[R]):
 
     Args:
         name: for :meth:`Store.by <rbgctrl.informers.store.Store.by>`.
-        fn: the values of an object; called once for each of its versions.
+        fn: the values of an object, at best as a tuple.
     """
 
     __slots__ = ("_buckets", "fn", "name")
@@ -44,13 +44,12 @@ class Index(Generic[R]):
         # Most values have few keys. A small bucket is a tuple, which costs the garbage collector nothing.
         self._buckets: dict[str, tuple[RawKey, ...] | set[RawKey]] = {}
 
-    def values(self, obj: R) -> tuple[str, ...]:
-        """The values of ``obj``, each once.
+    def values(self, found: Iterable[str]) -> tuple[str, ...]:
+        """What the function returned, as a tuple of each value once.
 
         Raises:
-            TypeError: the function returned one string, which would be taken apart into letters.
+            TypeError: it returned one string, which would be taken apart into letters.
         """
-        found = self.fn(obj)
         if isinstance(found, str):
             message = f"index {self.name!r} returned a string; return a tuple of strings"
             raise TypeError(message)

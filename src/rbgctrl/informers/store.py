@@ -162,10 +162,10 @@ class Store(Generic[R]):
         index = Index(name, fn)
         self._indexes[name] = index
         self._all = (*self._all, index)
-        for key, (obj, rv, values) in self._entries.items():
-            found = () if isinstance(obj, Invalid) else self._values_in(index, obj)
-            index.move(key, (), found)
-            self._entries[key] = (obj, rv, (*values, found))
+        for key, (obj, rv, _) in self._entries.items():
+            values = self._values(obj)
+            index.move(key, (), values[-1])
+            self._entries[key] = (obj, rv, values)
 
     # For the writer
 
@@ -177,13 +177,20 @@ class Store(Generic[R]):
     def _values(self, obj: R | Invalid) -> Values:
         if isinstance(obj, Invalid):
             return ((),) * len(self._all)
-        return tuple([self._values_in(index, obj) for index in self._all])
+        found = []
+        for index in self._all:
+            try:
+                values = index.fn(obj)
+                if type(values) is not tuple or len(values) > 1:
+                    values = index.values(values)
+            except Exception as error:  # noqa: BLE001 - an index is the embedder's code; one odd object must not stop the rest
+                values = self._index_failed(index, obj, error)
+            found.append(values)
+        return tuple(found)
 
-    def _values_in(self, index: Index[R], obj: R) -> tuple[str, ...]:
-        try:
-            return index.values(obj)
-        except Exception as error:  # noqa: BLE001 - an index is the embedder's code; one odd object must not stop the rest
-            if index.name not in self._broken:
-                self._broken.add(index.name)
-                _log.error("index failed", index=index.name, object=str(obj.metadata.key), error=repr(error))
-            return ()
+    def _index_failed(self, index: Index[R], obj: R, error: Exception) -> tuple[str, ...]:
+        """The object is missing from this index; say so, once for each index."""
+        if index.name not in self._broken:
+            self._broken.add(index.name)
+            _log.error("index failed", index=index.name, object=str(obj.metadata.key), error=repr(error))
+        return ()

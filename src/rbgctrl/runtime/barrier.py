@@ -249,6 +249,11 @@ class Barrier:
         self._parked[request] = _Parked(wake, loop.time(), timer)
         self.observer.parked()
 
+    def unpark(self, request: Request) -> None:
+        """The key runs for another reason: do not wake it any more."""
+        if request in self._parked:
+            self._unpark(request)
+
     def _follow(self, kind: type[Resource]) -> None:
         for informer in self._cache.find(kind):
             if id(informer) not in self._followed:

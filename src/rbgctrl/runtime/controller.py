@@ -283,9 +283,7 @@ class Controller:
                 self.queue.done(request)
 
     async def _handle(self, request: Request, priority: Priority) -> None:
-        if self.barrier is not None and self.barrier.blocked(request):
-            self._held[request] = max(priority, self._held.get(request, priority))
-            self.barrier.park(request, self._wake)
+        if self._parked(request, priority):
             await asyncio.sleep(0)  # many parked keys in a row must not keep the informers from running
             return
         clock = asyncio.get_running_loop().time
@@ -302,6 +300,18 @@ class Controller:
         finally:
             self._active -= 1
             self.observer.reconcile_finished(outcome, clock() - started)
+
+    def _parked(self, request: Request, priority: Priority) -> bool:
+        """Whether the key has to wait for the cache; then it holds no worker, and comes back by itself."""
+        if self.barrier is None:
+            return False
+        if self.barrier.blocked(request):
+            self._held[request] = max(priority, self._held.get(request, priority))
+            self.barrier.park(request, self._wake)
+            return True
+        if self._held.pop(request, None) is not None:
+            self.barrier.unpark(request)
+        return False
 
     def _wake(self, request: Request) -> None:
         self.queue.add(request, priority=self._held.pop(request, Priority.NORMAL))

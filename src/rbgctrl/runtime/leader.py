@@ -299,8 +299,9 @@ class LeaseElector:
         self._lease = lease
         if lease.spec == self._seen:
             return
-        if (lease.spec.holder_identity or "") != self._holder:
-            log.info("lease holder", lease=str(self.key), holder=lease.spec.holder_identity or "nobody")
+        holder = lease.spec.holder_identity or ""
+        if holder not in (self._holder, self.identity, ""):
+            log.info("another process leads", lease=str(self.key), holder=holder)
         self._seen = lease.spec
         self._seen_at = self._monotonic()
 

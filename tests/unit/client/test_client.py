@@ -213,6 +213,24 @@ def test_bodies_may_hold_raw_json_structs_models_and_read_only_mappings() -> Non
         encode({"x": object()})
 
 
+async def test_a_request_says_in_words_what_it_does() -> None:
+    fake = Fake(lambda _: page("a"))
+    client = Client(fake)
+    await client.list(ConfigMap)
+    await client.list(ConfigMap, "ns")
+    await client.get_raw("/version")
+    fake.answer = lambda _: {"metadata": {"name": "a"}}
+    await client.patch(ConfigMap, KEY, {}, subresource="status")
+    await client.get(Node, Key("", "n"))
+    assert [str(request) for request in fake.requests] == [
+        "list ConfigMap",
+        "list ConfigMap in ns",
+        "get /version",
+        "patch ConfigMap ns/a/status",
+        "get Node n",
+    ]
+
+
 async def test_a_client_over_any_transport_shares_it_with_its_dedicated_client() -> None:
     fake = Fake(lambda _: b"ok")
     async with Client(fake) as client:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbgctrl.plan.model import Severity
@@ -119,6 +119,7 @@ def test_memory_is_bounded() -> None:
     assert len(correlator._series) == len(correlator._groups) == len(correlator._budgets) == 10
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from("abc"), st.integers(0, 14)), max_size=60))
 def test_every_occurrence_is_counted_exactly_once(history: list[tuple[int, str, int]]) -> None:
     correlator = Correlator()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rbgctrl.api.core import LeaseSpec
 from rbgctrl.client.errors import ConflictError, InternalServerError, UnknownOutcomeError
@@ -14,6 +16,13 @@ from rbgctrl.client.transport import ApiRequest, Verb
 from rbgctrl.runtime.leader import LeaseElector, LeaseOptions
 from rbgctrl.sim.loop import run
 from unit.runtime.fake_leases import LEASE, FakeLeases
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():  # printing them takes longer than the tests
+        yield
+
 
 BING, BAZ = "bing", "baz"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from rbgctrl.client.errors import ConflictError, ConnectError, InternalServerError
 from rbgctrl.client.transport import ApiRequest, Verb
@@ -15,6 +17,12 @@ from rbgctrl.runtime.fence import NotLeaderError
 from rbgctrl.runtime.leader import LeaseElector, LeaseLostError, LeaseOptions
 from rbgctrl.sim.loop import run
 from unit.runtime.fake_leases import LEASE, FakeLeases, Link
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():  # printing them takes longer than the tests
+        yield
 
 
 def elector(link: Link, options: LeaseOptions | None = None) -> LeaseElector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import aiohttp
 import pytest
@@ -17,6 +18,12 @@ from rbgctrl.runtime.probes import ListenError
 from rbgctrl.sim.loop import run
 from unit.runtime.fake_cluster import map_key
 from unit.runtime.managers import Patcher, Seen, build, cluster, elector, running, until
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():  # printing them takes longer than the tests
+        yield
 
 
 def test_a_manager_reconciles_what_is_there_and_reports_it() -> None:

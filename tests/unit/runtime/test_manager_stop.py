@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +13,12 @@ from rbgctrl.runtime.leader import LeaseLostError
 from rbgctrl.sim.loop import run
 from unit.runtime.fake_cluster import map_key
 from unit.runtime.managers import build, cluster, running, until
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with capture_logs():  # printing them takes longer than the tests
+        yield
 
 
 def test_stopping_drains_then_writes_events_then_releases_the_lease() -> None:

@@ -42,6 +42,11 @@ class Ready:
     priority: Priority
     since: float
     place: int
+    aged: bool = False
+
+    @property
+    def lane(self) -> int:
+        return 1 if self.priority is Priority.NORMAL or self.aged else 0
 
 
 @dataclass
@@ -62,8 +67,7 @@ class Model:
             self.ready[key] = Ready(priority, now, self.place())
         elif priority > self.ready[key].priority:
             known = self.ready[key]
-            aged = now - known.since >= AGEING
-            self.ready[key] = Ready(priority, known.since, known.place if aged else self.place())
+            self.ready[key] = Ready(priority, known.since, known.place if known.aged else self.place())
 
     def add_after(self, key: Request, at: float, priority: Priority, now: float) -> None:
         if at <= now or key in self.ready or key in self.dirty:
@@ -76,6 +80,12 @@ class Model:
         for key, (at, priority) in sorted(self.delayed.items(), key=lambda item: item[1][0]):
             if at <= now + TICK:
                 self.add(key, priority, at)
+
+    def age(self, now: float) -> None:
+        """Ageing is looked at when a worker comes for a key."""
+        for item in sorted(self.ready.values(), key=lambda item: item.place):
+            if item.lane == 0 and now - item.since >= AGEING:
+                item.aged, item.place = True, self.place()
 
     def place(self) -> int:
         self.places += 1
@@ -138,20 +148,16 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.ready)
     @rule()
     def get(self) -> None:
+        self.model.age(self.now)
         key, priority = self.do(self.queue.get())
         assert key not in self.model.processing
         taken = self.model.ready.pop(key)
         assert priority is taken.priority
         for other, waiting in self.model.ready.items():
-            better = self.lane(waiting) - self.lane(taken)
-            assert better <= 0, f"{other} waits in a better lane than {key}"
-            same_line = other.namespace == key.namespace and waiting.priority is priority
-            if same_line and better == 0:
+            assert waiting.lane <= taken.lane, f"{other} waits in a better lane than {key}"
+            if other.namespace == key.namespace and waiting.lane == taken.lane:
                 assert waiting.place > taken.place, f"{other} came before {key}"
         self.model.processing.add(key)
-
-    def lane(self, item: Ready) -> int:
-        return 1 if item.priority is Priority.NORMAL or self.now - item.since >= AGEING else 0
 
     @precondition(lambda self: self.model.processing)
     @rule(data=st.data())
@@ -190,6 +196,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.model.add(key, Priority.NORMAL, self.now)
         if taken is not None:
             assert not cancel
+            self.model.age(self.now)
             del self.model.ready[taken[0]]
             self.model.processing.add(taken[0])
         else:
@@ -233,7 +240,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(
-    max_examples=80,
+    max_examples=60,
     stateful_step_count=40,
     deadline=None,
     phases=set(Phase) - {Phase.explain},  # explaining a failure of a machine takes minutes and tells little

@@ -209,15 +209,13 @@ async def _play(stage: _Stage, ending: _Ending) -> None:
 
 
 async def _furnish(stage: _Stage, client: Client, shown: Board) -> None:
-    """Nodes beside CRDs and the daemon, which needs the CRDs."""
+    """Nodes, CRDs and the daemon, side by side; the daemon waits until CRDs that exist are served."""
 
     async def nodes() -> None:
         with shown.step(_NODES):
             await stage.cluster.add_nodes()
 
-    async def controllers() -> None:
-        with shown.step(_CRDS):
-            await crds.apply(client, crds.manifests(), within=_START)
+    async def daemon() -> None:
         with shown.step(_DAEMON):
             await stage.daemon.start()
             await stage.daemon.wait_ready(_START)
@@ -225,7 +223,11 @@ async def _furnish(stage: _Stage, client: Client, shown: Board) -> None:
     with _first_of_group():
         async with asyncio.TaskGroup() as group:
             group.create_task(nodes(), name="nodes")
-            group.create_task(controllers(), name="controllers")
+            with shown.step(_CRDS):
+                found = crds.manifests()
+                await crds.submit(client, found)
+                group.create_task(daemon(), name="daemon")
+                await crds.served(client, found, within=_START)
 
 
 async def _until_ready(stage: _Stage, client: Client, shown: Board) -> GroupView:
