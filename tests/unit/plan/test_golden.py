@@ -11,11 +11,13 @@ from rbgctrl.api import labels
 from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.meta import Resource
+from rbgctrl.plan.model import Create
 
 from .world import World
 
 NAMESPACE = "golden"
-KINDS = {
+KINDS: dict[str, type[Resource]] = {
     "RoleBasedGroup": RoleBasedGroup,
     "RoleInstanceSet": RoleInstanceSet,
     "RoleInstance": RoleInstance,
@@ -62,7 +64,7 @@ def _differences(theirs: Any, ours: Any, path: str = "") -> list[str]:
 
 
 def _ours(world: World, kind: str, name: str) -> dict[str, Any]:
-    body = dict(world.body(KINDS[kind], name, NAMESPACE))  # type: ignore[type-abstract,arg-type]  # a table of kinds
+    body = dict(world.body(KINDS[kind], name, NAMESPACE))
     volatile = ("uid", "resourceVersion", "creationTimestamp", "generation")
     body["metadata"] = {key: value for key, value in body["metadata"].items() if key not in volatile}
     for reference in body["metadata"].get("ownerReferences", ()):
@@ -72,7 +74,7 @@ def _ours(world: World, kind: str, name: str) -> dict[str, Any]:
     return body
 
 
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     # We tell which pod of the set is not ready where upstream repeats one word; the recorded group is Ready either way.
     "RoleBasedGroup": set(),
     # Upstream never counts availability after minReadySeconds (its own status writes restart the clock).
@@ -136,7 +138,11 @@ def test_revisions_of_groups_and_sets_are_equal_to_the_byte(world: World, record
 
 
 def test_the_recorded_revision_bytes_are_what_is_sent(world: World, recorded: Scenario) -> None:
-    sent = {item.key.name: bytes(item.body["data"]) for item in world.writes if item.kind is ControllerRevision}  # type: ignore[union-attr,index]  # creates
+    sent = {
+        item.key.name: bytes(item.body["data"])
+        for item in world.writes
+        if isinstance(item, Create) and item.kind is ControllerRevision
+    }
     wanted = {item.name: item.data.encode() for item in recorded.revisions if item.name in sent}
     assert len(wanted) >= 5
     assert {name: sent[name] for name in wanted} == wanted
