@@ -1,8 +1,8 @@
 """A process that plays an API server's watch, so that what it costs to send is not counted as what it costs to read.
 
 Every connection gets the same lines, rendered before it comes: chunked HTTP, one chunk for each event, as fast as it
-reads. A watch that asks for the initial list gets the mark of an empty one and then waits until somebody sends
-``POST /go``, so that whoever measures can begin to count at a known moment.
+reads. A watch that asks for the initial list gets the mark of an empty one, and then a wave for each ``POST /go``: in a
+wave every pod has one event. So whoever measures begins at a known moment, and no two events merge in a queue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,11 +44,22 @@ def feed(shape: str, events: int, distinct: int) -> Iterator[str]:
             process.terminate()
 
 
-def serve(lines: Iterable[bytes], port: int = 0) -> socketserver.ThreadingTCPServer:
-    """A server of these lines on loopback, bound but not started: call ``serve_forever``, then ``server_close``."""
+def serve(lines: Iterable[bytes], wave: int, port: int = 0) -> socketserver.ThreadingTCPServer:
+    """A server of these lines on loopback, bound but not started: call ``serve_forever``, then ``server_close``.
+
+    Args:
+        lines: events, each with its line feed.
+        wave: after how many of them a watch that began with a list waits.
+        port: to listen on; 0 for any.
+    """
     chunks = [_chunk(line) for line in lines]
-    batches = [b"".join(chunks[start : start + _BATCH]) for start in range(0, len(chunks), _BATCH)]
+    waves = [_batches(chunks[start : start + wave]) for start in range(0, len(chunks), wave)]
     waiting: list[threading.Event] = []
+
+    def wait() -> None:
+        go = threading.Event()
+        waiting.append(go)
+        go.wait()
 
     class Handler(socketserver.StreamRequestHandler):
         """One connection, one request."""
@@ -65,18 +76,23 @@ def serve(lines: Iterable[bytes], port: int = 0) -> socketserver.ThreadingTCPSer
                     self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
                     return
                 self.wfile.write(_HEAD)
-                if b"sendInitialEvents=true" in request:
-                    go = threading.Event()
-                    waiting.append(go)
+                waved = b"sendInitialEvents=true" in request
+                if waved:
                     self.wfile.write(_chunk(pods.INITIAL_EVENTS_END + b"\n"))
-                    go.wait()
-                for batch in batches:
-                    self.wfile.write(batch)
+                for batches in waves:
+                    if waved:
+                        wait()
+                    for batch in batches:
+                        self.wfile.write(batch)
                 self.rfile.read(1)  # stay open until the reader leaves
 
     server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     return server
+
+
+def _batches(chunks: Sequence[bytes]) -> list[bytes]:
+    return [b"".join(chunks[start : start + _BATCH]) for start in range(0, len(chunks), _BATCH)]
 
 
 def _chunk(line: bytes) -> bytes:
@@ -89,7 +105,7 @@ def _main() -> None:
     parser.add_argument("events", type=int)
     parser.add_argument("distinct", type=int)
     wanted = parser.parse_args()
-    with serve(pods.events(pods.SHAPES[wanted.shape], wanted.events, wanted.distinct)) as server:
+    with serve(pods.events(pods.SHAPES[wanted.shape], wanted.events, wanted.distinct), wanted.distinct) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)
         os.read(0, 1)  # ends with whoever started it, too

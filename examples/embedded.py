@@ -6,6 +6,7 @@ Run it against your kubeconfig, for all namespaces or for those you name: python
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 
 import rbgctrl
@@ -45,4 +46,5 @@ async def main(*namespaces: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(*sys.argv[1:]))

@@ -70,9 +70,10 @@ class Index(Generic[R]):
                 self._discard(value, key)
         for value in new:
             if value not in old:
-                self._add(value, key)
+                self.add(value, key)
 
-    def _add(self, value: str, key: RawKey) -> None:
+    def add(self, value: str, key: RawKey) -> None:
+        """``key`` now has ``value``."""
         bucket = self._buckets.get(value, ())
         if isinstance(bucket, set):
             bucket.add(key)

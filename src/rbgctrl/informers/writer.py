@@ -29,7 +29,7 @@ class _Staging(Generic[R]):
     __slots__ = ("gone", "objects")
 
     def __init__(self) -> None:
-        self.objects: dict[RawKey, tuple[R | Invalid, int]] = {}
+        self.objects: dict[RawKey, Entry[R]] = {}
         self.gone: dict[str, int] = {}
 
 
@@ -62,7 +62,7 @@ class WritableStore(Store[R]):
         if entry is None:
             if self._outdated(meta, rv):
                 return ()
-            self._insert(key, obj, rv)
+            self._insert(key, (obj, rv, self._values(obj)))
             return (Change(ChangeType.ADDED, None, obj),)
         old, old_rv, _ = entry
         if rv <= old_rv:
@@ -71,9 +71,9 @@ class WritableStore(Store[R]):
             if self._outdated(meta, rv):
                 return ()
             dropped = self._drop(key, entry, rv)
-            self._insert(key, obj, rv)
+            self._insert(key, (obj, rv, self._values(obj)))
             return (dropped, Change(ChangeType.ADDED, None, obj))
-        self._replace(key, entry, obj, rv)
+        self._replace(key, entry, (obj, rv, self._values(obj)))
         return (Change(ChangeType.UPDATED, old, obj),)
 
     def remove(self, obj: R | Invalid, rv: int) -> tuple[Change[R], ...]:
@@ -118,7 +118,7 @@ class WritableStore(Store[R]):
             key = (meta.namespace, meta.name)
             present = staged.get(key)
             if (present is None or present[1] < rv) and gone.get(meta.uid, -1) < rv:
-                staged[key] = (obj, rv)
+                staged[key] = (obj, rv, self._values(obj))  # here and not in the swap, which cannot be interrupted
 
     def unstage(self, scope: str, obj: R | Invalid, rv: int) -> None:
         """Take an object that was deleted meanwhile out of the temporary store."""
@@ -151,14 +151,15 @@ class WritableStore(Store[R]):
             entry = self._entries[key]
             if rewind or entry[1] <= rv:  # a newer one was written after the list was taken
                 changes.append(self._drop(key, entry, rv, stale=True))
-        for key, (obj, obj_rv) in staged.items():
-            changes.extend(self._settle(key, obj, obj_rv, rv, rewind=rewind, initial=initial))
+        for key, found in staged.items():
+            changes.extend(self._settle(key, found, rv, rewind=rewind, initial=initial))
         return changes
 
-    def _settle(
-        self, key: RawKey, obj: R | Invalid, obj_rv: int, rv: int, *, rewind: bool, initial: bool
-    ) -> Iterable[Change[R]]:
+    def _settle(self, key: RawKey, found: Entry[R], rv: int, *, rewind: bool, initial: bool) -> Iterable[Change[R]]:
         """Take over one object of a list. Of versions not newer than the list, that of the list is the true one."""
+        obj, obj_rv, values = found
+        if len(values) != len(self._all):  # an index was added meanwhile
+            found = (obj, obj_rv, self._values(obj))
         entry = self._entries.get(key)
         dropped: tuple[Change[R], ...] = ()
         if entry is not None:
@@ -168,13 +169,13 @@ class WritableStore(Store[R]):
             if old.metadata.uid == obj.metadata.uid:
                 if old_rv == obj_rv and (not rewind or old == obj):
                     return ()
-                self._replace(key, entry, obj, obj_rv)
+                self._replace(key, entry, found)
                 return (Change(ChangeType.UPDATED, old, obj),)
             dropped = (self._drop(key, entry, rv, stale=True),)
         tombstone = self._tombstones.get(obj.metadata.uid)
         if tombstone is not None and tombstone[0] > rv:  # deleted after the list was taken
             return dropped
-        self._insert(key, obj, obj_rv)
+        self._insert(key, found)
         return (*dropped, Change(ChangeType.ADDED, None, obj, False, initial))
 
     def advance(self, scope: str, rv: int) -> None:
@@ -189,27 +190,26 @@ class WritableStore(Store[R]):
 
     # Entries, indexes and tombstones move together
 
-    def _insert(self, key: RawKey, obj: R | Invalid, rv: int) -> None:
-        values = self._values(obj)
-        self._entries[key] = (obj, rv, values)
+    def _insert(self, key: RawKey, entry: Entry[R]) -> None:
+        obj, _, values = entry
+        self._entries[key] = entry
         self._uids[obj.metadata.uid] = key
         self._order = None
         if isinstance(obj, Invalid):
             self._invalid[key] = None
         for index, found in zip(self._all, values, strict=True):
-            if found:
-                index.move(key, (), found)
+            for value in found:
+                index.add(value, key)
 
-    def _replace(self, key: RawKey, entry: Entry[R], obj: R | Invalid, rv: int) -> None:
-        old_values = entry[2]
-        values = self._values(obj)
-        if values == old_values:
-            values = old_values  # one copy of what rarely changes
+    def _replace(self, key: RawKey, old: Entry[R], new: Entry[R]) -> None:
+        obj, rv, values = new
+        if values == old[2]:
+            new = (obj, rv, old[2])  # one copy of what rarely changes
         else:
-            for index, old, new in zip(self._all, old_values, values, strict=True):
-                if new != old:
-                    index.move(key, old, new)
-        self._entries[key] = (obj, rv, values)
+            for index, before, after in zip(self._all, old[2], values, strict=True):
+                if before != after:
+                    index.move(key, before, after)
+        self._entries[key] = new
         if isinstance(obj, Invalid):
             self._invalid[key] = None
         elif self._invalid:

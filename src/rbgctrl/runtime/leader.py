@@ -240,11 +240,13 @@ class LeaseElector:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(max(0.0, min(self.options.retry_period, self._remaining())))
-            try:
-                async with asyncio.timeout(max(0.0, self._remaining())):
-                    await self._attempt()
-            except TimeoutError:
-                self._complain("no answer before the renew deadline")
+            left = self._remaining()
+            if left > 0:  # otherwise we were stopped for so long that an answer would be worth nothing
+                try:
+                    async with asyncio.timeout(left):
+                        await self._attempt()
+                except TimeoutError:
+                    self._complain("no answer before the renew deadline")
             if not self.is_leader:
                 self._held = False
                 taken = self._holder not in ("", self.identity)

@@ -138,7 +138,7 @@ class Writer:
         if now() < CALM:
             for child in ("x", "y"):
                 await self.act(request, Key("ns", f"{request.name}-{child}"))
-        return Result(requeue_after=self.world.luck([50.0, 0.001, 2.0]))
+        return Result(requeue_after=self.world.luck([50.0, 0.05, 2.0]))
 
     async def act(self, request: Request, key: Key) -> None:
         held = self.world.informer.store.get(key)

@@ -27,7 +27,7 @@ class DemoCluster(Protocol):
         ...
 
     async def start(self) -> None:
-        """Start it; returns when its API server and scheduler answer."""
+        """Start it; returns when its API server and scheduler answer. When it raises, nothing is left running."""
         ...
 
     async def add_nodes(self) -> None:

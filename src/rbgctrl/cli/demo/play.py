@@ -181,9 +181,10 @@ async def _play(stage: _Stage, ending: _Ending) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         with board() as shown:
-            stack.push_async_callback(stage.cluster.stop)
             with shown.step(stage.cluster.title):
                 await stage.cluster.start()
+            # Not before: a start that fails cleans up itself, and the folder may be that of another demo.
+            stack.push_async_callback(stage.cluster.stop)
             access = Access(kubeconfig=str(stage.cluster.kubeconfig), debug=stage.request.debug)
             client = await stack.enter_async_context(access.connect())
             stack.push_async_callback(stage.daemon.stop)
