@@ -61,7 +61,7 @@ check: $(STAMP) ## format, lint, types, import contracts, generated files
 
 unit: $(STAMP) ## every test that needs no control plane
 	@echo "== unit tests"
-	@$(PYTEST) -q -m "not e2e" $(ARGS)
+	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS)
 
 e2e: $(STAMP) ## the tests on the real control plane (built once, cached after)
 	@echo "== end-to-end tests"

@@ -198,7 +198,7 @@ def _managed_fields(metadata: dict[str, Any], spec: dict[str, Any], status: dict
         "f:spec": {"f:containers": {_key("name", "engine"): fields}, **_fields(spec, leave=("containers",))},
     }
     probed = {".": {}, "f:lastProbeTime": {}, "f:lastTransitionTime": {}, "f:status": {}, "f:type": {}}
-    probes = {_key("type", item["type"]): probed for item in status["conditions"]}
+    probes = {_key("type", kind): probed for kind in ("Ready", "ContainersReady")}
     by_kubelet = {"f:status": {"f:conditions": probes, **_fields(status, leave=("conditions",))}}
     entry = {"operation": "Update", "apiVersion": "v1", "time": metadata["creationTimestamp"], "fieldsType": "FieldsV1"}
     return [

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import Any, ClassVar
 
+import pytest
 import yaml
 
 from e2e.support import eventually
@@ -13,6 +15,9 @@ from e2e.support.cli import Running, command_lines, rbgctrl, started
 from e2e.support.daemon import daemon
 from e2e.support.groups import become_ready, group, role
 from hack.controlplane import Api, Cluster
+from rbgctrl.api.meta import Kind, Resource
+from rbgctrl.cli.errors import explain
+from rbgctrl.client import NotFoundError, connect
 
 # Looking at groups ----------------------------------------------------------------------------------------------------
 
@@ -75,6 +80,19 @@ async def test_the_wrong_authority_is_one_sentence_and_exit_code_2(cluster: Clus
     done = await rbgctrl("tree", "llm", kubeconfig=wrong)
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert "is not trusted" in done.err
+
+
+@pytest.mark.parametrize("group", ["workloads.x-k8s.io", "no-such-group.example"])
+async def test_a_kind_the_server_does_not_know_is_a_missing_crd(cluster: Cluster, group: str) -> None:
+    class Unknown(Resource, frozen=True):
+        KIND: ClassVar[Kind[Any]] = Kind(group, "v1alpha2", "Unknown", "unknowns")
+
+    async with connect(kubeconfig=str(cluster.kubeconfig)) as client:
+        with pytest.raises(NotFoundError) as caught:
+            await client.list(Unknown)
+    problem = explain(caught.value)
+    assert problem is not None
+    assert (problem.code, "rbgctrl crds --install" in problem.message) == (2, True), problem
 
 
 async def test_version_asks_the_server(cluster: Cluster) -> None:

@@ -21,8 +21,8 @@ from rbgctrl.client.errors import NotFoundError
 __all__ = ["install", "manifests", "served", "submit", "text"]
 
 _PACKAGE = Path(rbgctrl.__file__).parent
-_PLACES: Final = (_PACKAGE / "config" / "crd", _PACKAGE.parents[1] / "config" / "crd")
-"""Inside an installed package, and in a checkout."""
+_PLACES: Final = (_PACKAGE / "crds",)
+"""Shipped inside the package, installed or in a checkout."""
 _LOOK_AGAIN: Final = 0.2
 
 Say = Callable[[str], None]

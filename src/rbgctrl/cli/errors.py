@@ -21,8 +21,6 @@ CONFIGURATION: Final = 2
 INTERRUPTED: Final = 130
 """Ctrl-C."""
 
-_OUR_GROUPS = ("/apis/workloads.x-k8s.io/", "/apis/placement.rbgctrl.io/")
-
 
 class CliError(Exception):
     """A command cannot go on; the message is shown as it is, so it says what, why and what now.
@@ -91,17 +89,18 @@ def _explain_daemon(error: BaseException) -> Problem | None:
 
 
 def _connect(error: Exception) -> str:
-    return (
-        f"The API server cannot be reached: {_sentence(error)} "
-        "Check that the cluster runs, and that --kubeconfig and --context name the right one."
-    )
+    return f"The API server cannot be reached: {_advised(error, 'Check that the cluster runs and is the right one.')}"
 
 
 def _certificate(error: Exception) -> str:
-    return (
-        f"The connection to the API server is not secure: {_sentence(error)} "
-        "Check certificate-authority-data in the kubeconfig, and that it belongs to this cluster."
-    )
+    advice = "Check certificate-authority-data in the kubeconfig, and that it belongs to this cluster."
+    return f"The connection to the API server is not secure: {_advised(error, advice)}"
+
+
+def _advised(error: Exception, advice: str) -> str:
+    """The error's own words, which mostly say what to check."""
+    text = _sentence(error)
+    return text if "; check " in text else f"{text} {advice}"
 
 
 def _unauthorized(error: ApiStatusError) -> str:

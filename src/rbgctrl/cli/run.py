@@ -5,6 +5,7 @@ The flags are written out, not derived, so that help needs none of the daemon's 
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any, Final
 
 import typer
@@ -169,7 +170,7 @@ def run(
     log_format: Annotated[
         str | None,
         typer.Option(
-            help="One JSON object a line, or text for people; json when not given.",
+            help="One JSON object a line, or text for people; when not given, text on a terminal and json elsewhere.",
             metavar="json|console",
             show_default=False,
             rich_help_panel=_PROCESS,
@@ -192,6 +193,8 @@ def run(
     Needs the CRDs (rbgctrl crds --install). Exits with 2 when the configuration or the cluster cannot be used.
     """
     flags: dict[str, object] = {**locals(), "namespaces": tuple(_names(namespaces or []))}
+    if log_format is None and sys.stderr.isatty():
+        flags["log_format"] = "console"
     raise typer.Exit(_start(flags))
 
 

@@ -111,6 +111,7 @@ class Feeder(Generic[R]):
                 action = await self._perform(action)
         finally:
             await self._close_pages()
+        raise RuntimeError("the watcher asked for nothing")  # a defect of ours; stopping silently would be worse
 
     # Actions
 

@@ -17,6 +17,8 @@ from rbgctrl.plan.revision import owner_reference
 
 __all__ = ["apply_config_map", "config", "mode", "port_key"]
 
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times faster where PyYAML was built with libyaml
+
 
 def mode(node: GroupNode) -> str:
     """``refine`` when the controller keeps the discovery ConfigMap, ``legacy`` when it must leave it alone.
@@ -60,7 +62,9 @@ def config(node: GroupNode, replicas: Mapping[str, int], services: Mapping[str, 
             for role in stateful
         },
     }
-    return yaml.safe_dump(document, sort_keys=True, default_flow_style=False, allow_unicode=True, width=1 << 20)
+    return yaml.dump(
+        document, Dumper=_Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=1 << 20
+    )
 
 
 def _instances(group: str, role: RoleSpec, count: int, service: str) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from rbgctrl.clock import Jitter, jitter
 from rbgctrl.informers.change import Change
@@ -269,6 +269,7 @@ class Controller:
     # One reconcile
 
     async def _work(self) -> None:
+        bind_contextvars(controller=self.name)
         while True:
             try:
                 request, priority = await self.queue.get()
@@ -283,6 +284,8 @@ class Controller:
                 self.queue.done(request)
 
     async def _handle(self, request: Request, priority: Priority) -> None:
+        # Each binding replaces the one before: this context belongs to the worker, and runs get a copy.
+        bind_contextvars(request=str(request), reconcile_id=next(self._numbers))
         if self._parked(request, priority):
             await asyncio.sleep(0)  # many parked keys in a row must not keep the informers from running
             return
@@ -292,8 +295,7 @@ class Controller:
         self._active += 1
         self.observer.reconcile_started()
         try:
-            with bound_contextvars(controller=self.name, request=str(request), reconcile_id=next(self._numbers)):
-                outcome = self._settle(request, priority, await self._attempt(request))
+            outcome = self._settle(request, priority, await self._attempt(request))
         except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
             raise

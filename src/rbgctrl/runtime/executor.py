@@ -125,7 +125,7 @@ class Executor:
             try:
                 match action:
                     case Create():
-                        await self._create(action)
+                        await self._create(action, request)
                     case Apply():
                         self._seen(await self._client.apply(action.kind, action.key, _fenced(action)), request)
                     case Patch():
@@ -142,7 +142,7 @@ class Executor:
         self._cache.observe(obj)
         self._barrier.wrote(request, obj)
 
-    async def _create(self, action: Create) -> None:
+    async def _create(self, action: Create, request: Request) -> None:
         try:
             obj = await self._client.create(action.kind, action.body, action.key.namespace)
         except AlreadyExistsError:
@@ -154,7 +154,7 @@ class Executor:
                     f"{action.kind.KIND.kind} {action.key} exists already and belongs to {holder}; "
                     "remove it or choose another name"
                 ) from None
-        self._cache.observe(obj)
+        self._seen(obj, request)
 
     async def _patch(self, action: Patch, request: Request) -> None:
         body: Any = action.body if isinstance(action.body, tuple) else _with_uid(action.body, action.uid)
@@ -172,8 +172,8 @@ class Executor:
         try:
             obj = await self._client.delete(action.kind, action.key, uid=action.uid)
         except (NotFoundError, ConflictError):
-            # Gone, or replaced by a namesake: either way the object this was decided on is no more.
-            self._barrier.forget(token)
+            # Gone, or replaced by a namesake: either way that object is no more, which the cache may not show yet.
+            self._barrier.deleted(token)
             return
         except BaseException:
             self._barrier.forget(token)

@@ -44,13 +44,17 @@ class Waiting:
 
 
 class _Lane:
-    """Keys of one lane: a ring of namespaces, each with its keys in order of arrival."""
+    """Keys of one lane: a ring of namespaces, each with its keys in order of arrival.
 
-    __slots__ = ("arrivals", "ring")
+    A lane that keys can age out of also keeps them in order of arrival across namespaces.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("ageing", "arrivals", "ring")
+
+    def __init__(self, *, ageing: bool) -> None:
         self.ring: OrderedDict[str, OrderedDict[Key, Waiting]] = OrderedDict()
-        self.arrivals: OrderedDict[Key, Waiting] = OrderedDict()  # oldest first, across namespaces
+        self.ageing = ageing
+        self.arrivals: OrderedDict[Key, Waiting] = OrderedDict()
 
     def push(self, item: Waiting) -> None:
         namespace = item.key[0]
@@ -58,7 +62,8 @@ class _Lane:
         if line is None:
             line = self.ring[namespace] = OrderedDict()
         line[item.key] = item
-        self.arrivals[item.key] = item
+        if self.ageing:
+            self.arrivals[item.key] = item
 
     def pop(self) -> Waiting | None:
         """The first key of the namespace whose turn it is; the turn passes on."""
@@ -71,7 +76,8 @@ class _Lane:
             self.ring.move_to_end(namespace)
         else:
             del self.ring[namespace]
-        del self.arrivals[key]
+        if self.ageing:
+            del self.arrivals[key]
         return item
 
     def remove(self, item: Waiting) -> None:
@@ -79,7 +85,8 @@ class _Lane:
         del line[item.key]
         if not line:
             del self.ring[item.key[0]]
-        del self.arrivals[item.key]
+        if self.ageing:
+            del self.arrivals[item.key]
 
 
 class Lanes:
@@ -91,7 +98,7 @@ class Lanes:
 
     def __init__(self, *, ageing: float = 30.0) -> None:
         self._ageing = ageing
-        self._lanes = tuple(_Lane() for _ in LANES)
+        self._lanes = tuple(_Lane(ageing=index > 0) for index in range(len(LANES)))
         self._waiting: dict[Key, Waiting] = {}
         self._depth = dict.fromkeys(LANES, 0)
 
@@ -145,8 +152,8 @@ class Lanes:
         return None
 
     def _age(self, now: float) -> None:
-        for index in range(1, len(self._lanes)):
-            arrivals = self._lanes[index].arrivals
+        for index, lane in enumerate(self._lanes):
+            arrivals = lane.arrivals
             while arrivals:
                 oldest = next(iter(arrivals.values()))
                 if now - oldest.entered < self._ageing:

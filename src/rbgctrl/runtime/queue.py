@@ -338,7 +338,8 @@ class WorkQueue:
         return self._loop
 
     def _now(self) -> float:
-        return self._running_loop().time()
+        loop = self._loop or self._running_loop()
+        return loop.time()
 
     def _wake_one(self) -> None:
         while self._waiters:

@@ -57,6 +57,15 @@ def test_the_pods_namespace_is_where_the_lease_is(started: list[Settings], monke
     assert [settings.leader_election_namespace for settings in started] == ["rbgs-system", "other"]
 
 
+def test_a_person_gets_readable_logs_unless_told_otherwise(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert main(["run"]) == 0
+    assert main(["run", "--log-format", "json"]) == 0
+    assert [settings.log_format for settings in started] == ["console", "json"]
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -199,6 +201,20 @@ def test_watching_a_group_that_is_deleted_ends_with_1(
     with _beside(delete):
         assert run("tree", "llm", "--watch") == 1
     assert "was deleted" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_watching_with_130_and_without_a_word(
+    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.load(server)
+
+    def interrupt() -> None:
+        server.watched.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with _beside(interrupt):
+        assert run("tree", "llm", "--watch") == 130
+    assert capsys.readouterr().err == ""
 
 
 def test_watching_on_a_terminal_redraws_and_leaves_the_last_picture(

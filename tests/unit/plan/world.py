@@ -38,22 +38,30 @@ class Shelf(Generic[R]):
     kind: type[R]
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
     order: Callable[[Iterable[Key]], Sequence[Key]] = sorted
+    decoded: dict[Key, R] = field(default_factory=dict)
 
     def get(self, key: Key) -> R | None:
-        body = self.objects.get(key)
-        return None if body is None else self._decode(body)
+        return self._decode(key) if key in self.objects else None
+
+    def edit(self, key: Key) -> dict[str, Any]:
+        """The object's JSON, to be changed in place."""
+        self.decoded.pop(key, None)
+        return self.objects[key]
 
     def owned(self, uid: str) -> Sequence[R]:
-        found = [self._decode(self.objects[key]) for key in self.order(self.objects)]
+        found = [self._decode(key) for key in self.order(self.objects)]
         return [item for item in found if (owner := item.metadata.controller()) is not None and owner.uid == uid]
 
     def all(self) -> list[R]:
-        return [self._decode(self.objects[key]) for key in sorted(self.objects)]
+        return [self._decode(key) for key in sorted(self.objects)]
 
-    def _decode(self, body: dict[str, Any]) -> R:
-        obj = decoder(self.kind).one(msgspec.json.encode(body))
-        assert not isinstance(obj, Invalid), obj
-        return obj
+    def _decode(self, key: Key) -> R:
+        found = self.decoded.get(key)
+        if found is None:
+            obj = decoder(self.kind).one(msgspec.json.encode(self.objects[key]))
+            assert not isinstance(obj, Invalid), obj
+            found = self.decoded[key] = obj
+        return found
 
 
 class World:
@@ -89,7 +97,7 @@ class World:
         return [key.name for key in sorted(self.shelves[kind].objects)]
 
     def body(self, kind: type[Resource], name: str, namespace: str = "ml") -> dict[str, Any]:
-        return self.shelves[kind].objects[Key(namespace, name)]
+        return self.shelves[kind].edit(Key(namespace, name))
 
     # Users ------------------------------------------------------------------------------------------------------------
 
@@ -102,6 +110,7 @@ class World:
             self._store(kind, key, dict(body))
             return
         if stored.get("spec") != body.get("spec"):
+            shelf.edit(key)
             stored["spec"] = body.get("spec")
             stored["metadata"]["generation"] += 1
 
@@ -154,7 +163,9 @@ class World:
         return not plan.empty
 
     def _act(self, action: Action) -> None:
-        objects = self.shelves[action.kind].objects
+        shelf = self.shelves[action.kind]
+        objects = shelf.objects
+        shelf.decoded.pop(action.key, None)
         stored = objects.get(action.key)
         match action:
             case Create():
@@ -196,6 +207,7 @@ class World:
         if kind is RoleInstance:
             body["spec"].setdefault("readyPolicy", "AllPodReady")
         self.shelves[kind].objects[key] = body
+        self.shelves[kind].decoded.pop(key, None)
 
     def _collect(self) -> None:
         """Garbage collection by owner references."""
@@ -220,7 +232,7 @@ class World:
         for key, body in self.shelves[Pod].objects.items():
             if body.get("status", {}).get("phase") or not ready(key.name):
                 continue
-            body["spec"]["nodeName"] = "node-1"
+            self.shelves[Pod].edit(key)["spec"]["nodeName"] = "node-1"
             body["status"] = {
                 "phase": "Running",
                 "conditions": [

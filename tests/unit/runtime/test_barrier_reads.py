@@ -99,6 +99,7 @@ def test_whoever_reads_first_may_tell_the_outcome() -> None:
         assert rig.woken == [(OWNER, 0)]
         pending.resolved(None)
         assert rig.informer.store.get(B) is not None, "an answer to what is no longer asked changes nothing"
+        assert not rig.barrier.blocked(OWNER)
 
     loop.run(main())
 

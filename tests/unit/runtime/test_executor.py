@@ -98,7 +98,7 @@ class Ledger:
         self.told.append(("deleting", uid))
         return uid
 
-    def deleted(self, token: str, _: Any) -> None:
+    def deleted(self, token: str, _: Any = None) -> None:
         self.told.append(("deleted", token))
 
     def forget(self, token: str) -> None:
@@ -167,7 +167,7 @@ def test_a_step_starts_only_when_the_one_before_succeeded() -> None:
 def test_what_a_write_returns_goes_into_the_cache_at_once() -> None:
     ledger = Ledger()
     _apply_plan(_one(_create()), Server(), ledger)
-    assert ledger.names() == ["observe", "event"]
+    assert ledger.names() == ["observe", "wrote", "event"]
     ledger = Ledger()
     _apply_plan(_one(_patch()), Server(), ledger)
     assert ledger.names() == ["observe", "wrote", "event"]
@@ -205,7 +205,7 @@ def test_creating_what_exists_already_and_is_ours_is_success() -> None:
 
     ledger = Ledger()
     _apply_plan(_one(_create(owner="o1")), Server(answer), ledger)
-    assert ledger.names() == ["observe", "event"]
+    assert ledger.names() == ["observe", "wrote", "event"]
 
 
 def test_creating_what_belongs_to_somebody_else_is_told_with_the_holder() -> None:
@@ -251,7 +251,7 @@ def test_a_delete_answered_with_a_status_leaves_the_key_waiting_for_the_watch() 
 def test_deleting_what_is_gone_or_replaced_is_success(error: Exception) -> None:
     ledger = Ledger()
     _apply_plan(_one(_delete()), Server(lambda _: error), ledger)
-    assert ledger.names() == ["deleting", "forget", "event"]
+    assert ledger.names() == ["deleting", "deleted", "event"]
 
 
 @pytest.mark.parametrize("action", [_create(), _patch(), _delete()], ids=["create", "patch", "delete"])
@@ -285,7 +285,7 @@ def test_every_action_of_a_step_ends_before_its_failure_is_raised() -> None:
     ledger = Ledger()
     with pytest.raises(ForbiddenError):
         _apply_plan(Plan(steps=((_create("bad"), _create("good")),)), Server(answer, pause=1), ledger)
-    assert ledger.told == [("observe", "good")]
+    assert ledger.told == [("observe", "good"), ("wrote", "good")]
 
 
 def test_a_simulated_crash_passes_through_whatever_else_failed() -> None:

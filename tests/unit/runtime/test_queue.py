@@ -245,6 +245,9 @@ def test_there_is_one_timer_for_all_delays_and_no_growth_from_superseded_ones() 
         for number in range(1000):
             q.add_after(Key("ns", str(number)), 1000 - number)
             assert sum(not timer.cancelled() for timer in timers) == 1
+        armed = q._timer
+        q.add_after(A, 500)
+        assert q._timer is armed, "a later delay costs no timer"
         for number in range(1000):
             q.add(Key("ns", str(number)))
         await take_all(q)
@@ -325,11 +328,13 @@ def test_draining_hands_out_what_was_added_during_processing_before_workers_end(
         await q.get()
         q.add(A)
         q.close(drain=True)
-        idle = asyncio.create_task(q.get())
+        idle, other = asyncio.create_task(q.get()), asyncio.create_task(q.get())
         await asyncio.sleep(1)
         assert not idle.done()
         q.done(A)
         assert await idle == (A, NORMAL)
+        with pytest.raises(QueueClosedError):
+            await other
         q.done(A)
         with pytest.raises(QueueClosedError):
             await q.get()

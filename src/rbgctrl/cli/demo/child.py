@@ -57,6 +57,7 @@ class Daemon:
             *("--health-probe-bind-address", "127.0.0.1:0", "--log-format", "json", *flags),
         )
         self._process: asyncio.subprocess.Process | None = None
+        self._begins = 0
 
     @property
     def pid(self) -> int | None:
@@ -68,6 +69,7 @@ class Daemon:
         """Start it; returns at once."""
         launcher = (sys.executable, "-I", "-S", str(Path(tied.__file__)), str(os.getpid()))
         with self.log.open("ab") as log:
+            self._begins = log.tell()  # the log may be that of earlier demos, too
             self._process = await asyncio.create_subprocess_exec(
                 *launcher,
                 *self.command,
@@ -124,12 +126,18 @@ class Daemon:
             await self._process.wait()
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines of its log."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
-        return "\n".join(text.splitlines()[-lines:])
+        """The last lines it logged since it was started."""
+        return "\n".join(self._logged().decode(errors="replace").splitlines()[-lines:])
+
+    def _logged(self) -> bytes:
+        if not self.log.exists():
+            return b""
+        with self.log.open("rb") as log:
+            log.seek(self._begins)
+            return log.read()
 
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
-        port = health_port(self.log.read_bytes())
+        port = health_port(self._logged())
         if port is None:
             return False
         try:

@@ -70,6 +70,7 @@ def demo(request: DemoRequest) -> int:
     """
     if request.cluster != "real":
         raise CliError(f"There is no cluster {request.cluster!r}; this version has only: --cluster real")
+    began = time.monotonic()
     root = checkout.find()
     state = Path(request.state or tempfile.mkdtemp(prefix="rbgctrl-demo-")).resolve()
     state.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def demo(request: DemoRequest) -> int:
         cluster = RealCluster(root, state)
         cluster.prepare()
         daemon = Daemon(cluster.kubeconfig, state / "daemon.log", ("--log-level", "debug") if request.debug else ())
-        stage = _Stage(request=request, cluster=cluster, daemon=daemon, example=_example(root), state=state)
+        stage = _Stage(request=request, cluster=cluster, daemon=daemon, example=_example(root), began=began)
         code = asyncio.run(_main(stage))
     except CliError as error:
         raise CliError(f"{error}\nAll logs: {state}", code=error.code) from error
@@ -150,13 +151,13 @@ class _Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stage:
-    """What the play is set on."""
+    """What the play is set on; ``began`` is when, in the monotonic clock's seconds."""
 
     request: DemoRequest
     cluster: DemoCluster
     daemon: Daemon
     example: dict[str, Any]
-    state: Path
+    began: float
 
     @property
     def key(self) -> Key:
@@ -178,7 +179,6 @@ async def _main(stage: _Stage) -> int:
 
 
 async def _play(stage: _Stage, ending: _Ending) -> None:
-    began = time.monotonic()
     async with AsyncExitStack() as stack:
         with board() as shown:
             with shown.step(stage.cluster.title):
@@ -200,7 +200,7 @@ async def _play(stage: _Stage, ending: _Ending) -> None:
         pods = sum(len(instance.pods) for role in group.roles for instance in role.instances or ())
         typer.echo(
             f"\n{group.name} is Ready: {pods} pods, {ready - applied:.1f} s after it was applied and "
-            f"{ready - began:.1f} s after the start of the demo."
+            f"{ready - stage.began:.1f} s after the start of the demo."
         )
         if stage.request.keep:
             _explain(stage)

@@ -1,0 +1,59 @@
+"""From a function of a server to a pytest test of every server."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, ParamSpec, TypeAlias
+
+from contract.support.api import Api
+from contract.support.backends import Backend
+
+__all__ = ["Together", "case", "together"]
+
+P = ParamSpec("P")
+Case: TypeAlias = Callable[[Api], Awaitable[None]]
+
+
+def case(function: Callable[Concatenate[Api, P], Awaitable[None]]) -> Callable[Concatenate[Backend, P], None]:
+    """A case that has a server for itself, as far as the backend can offer one."""
+
+    @functools.wraps(function)
+    def test(backend: Backend, *args: P.args, **kwargs: P.kwargs) -> None:
+        for failure in backend.run(lambda api: function(api, *args, **kwargs)):
+            if failure is not None:
+                raise failure
+
+    return _asking(test, function, "backend")
+
+
+class Together:
+    """Outcomes of cases that were run at the same time, by name."""
+
+    def __init__(self, backend: Backend, cases: dict[str, Case]) -> None:
+        self._outcomes = dict(zip(cases, backend.run(*cases.values()), strict=True))
+
+    def raise_for(self, name: str) -> None:
+        """Raise what the case raised."""
+        failure = self._outcomes[name]
+        if failure is not None:
+            raise failure
+
+
+def together(function: Case) -> Callable[[Together], None]:
+    """A case that waits for what others do: all such cases of a module run at the same time on one server."""
+
+    @functools.wraps(function)
+    def test(outcomes: Together) -> None:
+        outcomes.raise_for(function.__name__)
+
+    return _asking(test, function, "outcomes")
+
+
+def _asking(test: Any, function: Callable[..., Any], fixture: str) -> Any:
+    """Let pytest see a fixture's name instead of the case's first parameter."""
+    parameters = list(inspect.signature(function).parameters.values())
+    first = inspect.Parameter(fixture, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    test.__signature__ = inspect.Signature([first, *parameters[1:]])
+    return test

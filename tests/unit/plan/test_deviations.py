@@ -1,0 +1,123 @@
+"""Differences from the upstream controller that no other test states; each has its row in docs/compat.md."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from rbgctrl.api.core import ConfigMap, Pod
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstanceSet, RoleInstanceSetSpec, RoleInstanceSetStatus
+from rbgctrl.api.meta import ObjectMeta
+from rbgctrl.plan import group as group_plan
+from rbgctrl.plan.model import Patch
+from rbgctrl.plan.patience import PATIENCE, rest
+
+from .world import NOW, World, group, role
+
+
+def _set(replicas: int | None, *, ready: int, observed: int = 1, **metadata: Any) -> RoleInstanceSet:
+    return RoleInstanceSet(
+        metadata=ObjectMeta(name="llm-a", namespace="ml", generation=1, **metadata),
+        spec=RoleInstanceSetSpec(replicas=replicas, role_instance_template=msgspec.Raw(b"{}")),
+        status=RoleInstanceSetStatus(ready_replicas=ready, observed_generation=observed),
+    )
+
+
+@pytest.mark.parametrize(
+    ("live", "ready"),
+    [
+        (None, False),
+        (_set(2, ready=1), False),
+        (_set(2, ready=2), True),
+        (_set(2, ready=3), True),
+        (_set(0, ready=0), True),
+        (_set(None, ready=1), True),
+        (_set(2, ready=2, observed=0), False),
+        (_set(2, ready=2, deletion_timestamp="2026-11-22T12:00:00Z"), False),
+    ],
+    ids=["absent", "too few", "enough", "more than enough", "none wanted", "default", "spec not seen", "going away"],
+)
+def test_a_dependency_is_ready_when_its_workload_has_seen_the_spec_and_has_enough(
+    live: RoleInstanceSet | None, ready: bool
+) -> None:
+    assert group_plan.ready(live) is ready
+
+
+@pytest.mark.parametrize(
+    ("seconds_ago", "pause"), [(0, PATIENCE), (0.5, 1.5), (PATIENCE, None), (3600, None), (-1, PATIENCE), (-10, None)]
+)
+def test_a_status_waits_until_nothing_has_moved_for_two_seconds_and_a_clock_that_is_off_makes_nobody_wait(
+    seconds_ago: float, pause: float | None
+) -> None:
+    moment = (NOW - timedelta(seconds=seconds_ago)).isoformat()
+    assert rest([None, "2020-01-01T00:00:00Z", moment], NOW) == pause
+
+
+def test_readiness_is_told_at_once_and_counters_of_what_moves_are_not() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 3)))
+    world.settle(kubelet=False)
+    world.writes.clear()
+    world.pass_time(600)
+    world.run_pods(ready=lambda name: name == "llm-a-0")
+    for _ in range(3):  # no time passes between these
+        for plan in world.plan_all():
+            world.carry_out(plan)
+    told = {action.key.name for action in world.writes if isinstance(action, Patch) and action.kind is not Pod}
+    assert told == {"llm-a-0"}, "the instance is ready, its set and group are not: only the former is news"
+
+
+def test_updated_replicas_of_a_group_follow_a_changed_template() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 2)))
+    world.settle()
+    world.put(RoleBasedGroup, group("llm", role("a", 2, image="engine:2")))
+    world.settle()
+    (status,) = world.body(RoleBasedGroup, "llm")["status"]["roleStatuses"]
+    assert (status["replicas"], status["readyReplicas"], status["updatedReplicas"]) == (2, 2, 0)
+
+
+def test_a_birth_is_one_event_for_each_set_and_nothing_is_said_of_a_pass_that_went_well() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 3), role("b", 2, "a")))
+    world.settle()
+    told = [(note.subject.kind, note.subject.key.name, note.reason) for note in world.notes]
+    assert told == [
+        ("RoleInstanceSet", "llm-a", "SuccessfulCreate"),
+        ("RoleInstanceSet", "llm-b", "SuccessfulCreate"),
+    ]
+
+
+def test_no_pod_has_a_generated_name() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a")))
+    world.settle()
+    assert "generateName" not in world.body(Pod, "llm-a-0")["metadata"]
+
+
+def test_a_config_map_named_like_a_workload_does_not_make_a_group_an_old_one() -> None:
+    world = World()
+    world.put(ConfigMap, {"metadata": {"name": "llm-a"}, "data": {}})
+    world.put(RoleBasedGroup, group("llm", role("a")))
+    world.settle()
+    assert "llm" in world.names(ConfigMap)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"engineRuntimes": [{"profileName": "patio"}]},
+        {"scalingAdapter": {"enable": True}},
+        {"rolloutStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "partition": 1}}},
+    ],
+    ids=lambda field: next(iter(field)),
+)
+def test_fields_that_are_not_acted_on_yet_keep_no_role_from_running(field: dict[str, Any]) -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 2, **field)))
+    world.settle()
+    assert world.body(RoleBasedGroup, "llm")["status"]["conditions"][0]["status"] == "True"

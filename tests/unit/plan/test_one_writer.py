@@ -1,0 +1,288 @@
+"""The table of docs/design/0004-one-writer-per-field.md against what planners do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from rbgctrl.api.core import ControllerRevision, Pod
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.meta import Key, ObjectMeta
+from rbgctrl.graph import view
+from rbgctrl.plan import group as group_plan
+from rbgctrl.plan import instance as instance_plan
+from rbgctrl.plan import role as role_plan
+from rbgctrl.plan.model import Action, Apply, Create, Delete, Patch, PatchType, Plan
+
+from .world import World, group, role
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "design" / "0004-one-writer-per-field.md"
+PLANNERS = {"group": group_plan, "role": role_plan, "instance": instance_plan}
+ENTRIES = {"group": ("group", "unreadable"), "role": ("role",), "instance": ("instance", "refused")}
+EXISTENCE = "existence"
+
+
+class Row(NamedTuple):
+    """Who may write what; ``field`` stands for everything below it, too."""
+
+    kind: str
+    field: str
+    writer: str
+
+
+class Write(NamedTuple):
+    """What a planner wrote."""
+
+    planner: str
+    kind: str
+    field: str
+
+
+def rows() -> tuple[Row, ...]:
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    start = lines.index("| Kind | Field | Writer | How |") + 2
+    found = []
+    for line in lines[start:]:
+        if not line.startswith("|"):
+            break
+        kind, field, writer, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        found.append(Row(kind, field, writer))
+    return tuple(found)
+
+
+def below(field: str, other: str) -> bool:
+    """Whether ``field`` is ``other`` or part of it."""
+    return field == other or field.startswith((f"{other}.", f"{other}["))
+
+
+# What an action writes ------------------------------------------------------------------------------------------------
+
+
+def fields(action: Action) -> Iterator[str]:
+    match action:
+        case Delete():
+            yield EXISTENCE
+        case Create(body=body) | Apply(body=body, uid=""):
+            yield EXISTENCE
+            yield from _named(body)
+        case Apply(body=body):
+            yield from _named(body)
+        case Patch(body=Mapping() as body, type=PatchType.STRATEGIC):
+            assert set(body) == {"status"}
+            for condition in body["status"]["conditions"]:
+                yield f"status.conditions[{condition['type']}]"
+        case Patch(body=Mapping() as body, subresource="status"):
+            yield from body
+        case Patch(body=Mapping() as body, subresource=""):
+            yield from _paths(body)
+        case _:
+            raise AssertionError(f"teach this test to read {action}")
+
+
+def _named(body: Mapping[str, Any]) -> Iterator[str]:
+    yield from (field for field in body if field not in ("apiVersion", "kind"))
+
+
+def _paths(body: Mapping[str, Any]) -> Iterator[str]:
+    for field, value in body.items():
+        if field != "metadata":
+            yield field
+            continue
+        for part, entries in value.items():
+            yield from (f"metadata.{part}[{key}]" for key in entries)
+
+
+def kind_of(action: Action, node: Any) -> str:
+    """The kind; a revision's with that of its owner."""
+    name = action.kind.KIND.kind
+    if action.kind is not ControllerRevision:
+        return name
+    if isinstance(action, Create):
+        (owner,) = action.body["metadata"]["ownerReferences"]
+        return f"{name} of {owner['kind']}"
+    controller = next(item for item in node.revisions if item.key == action.key).metadata.controller()
+    return f"{name} of {controller.kind}"
+
+
+# Scenarios ------------------------------------------------------------------------------------------------------------
+
+
+def birth() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("prefill", 2), role("decode", 1, "prefill")))
+    world.settle(kubelet=False)
+    world.settle()
+
+
+def scaling_and_removing_roles() -> None:
+    world = _settled(role("a", 3), role("b"))
+    world.put(RoleBasedGroup, group("llm", role("a", 1)))
+    world.settle()
+
+
+def templates_forth_and_back() -> None:
+    world = World()
+    for image in ("engine:1", "engine:2", "engine:1"):
+        world.put(RoleBasedGroup, group("llm", role("a", image=image)))
+        world.settle()
+
+
+def a_long_history() -> None:
+    world = _settled(role("a"))
+    instance = world.body(RoleInstance, "llm-a-0")
+    for version in range(13):
+        world.put(RoleBasedGroup, group("llm", role("a", image=f"engine:{version}")))
+        component = {**instance["spec"]["components"][0], "serviceName": f"service-{version % 8}"}
+        world.put(RoleInstance, {**instance, "spec": {**instance["spec"], "components": [component]}})
+        world.settle()
+
+
+def pods_fail_and_lose_readiness() -> None:
+    world = _settled(role("a", 2))
+    world.pod_fails("llm-a-0")
+    world.settle()
+    world.containers_ready("llm-a-1", ready=False)
+    world.settle()
+    world.remove(Pod, "llm-a-0")
+    world.settle()
+
+
+def an_instance_of_two_pods_loses_one() -> None:
+    world = World()
+    template = {"spec": {"containers": [{"name": "main", "image": "engine:1"}]}}
+    spec = {"components": [{"name": "main", "size": 2, "template": template}]}
+    world.put(RoleInstance, {"metadata": {"name": "pair"}, "spec": spec})
+    world.settle()
+    world.containers_ready("pair-main-1", ready=False)
+    world.settle()
+
+
+def faults() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 1, "b"), role("b", 1, "a")))
+    world.put(RoleBasedGroup, group("odd", role("a"), {"name": "b", "leaderWorkerPattern": {"size": 2}}))
+    world.put(RoleBasedGroup, {"metadata": {"name": "empty"}})
+    world.settle()
+    group_plan.unreadable(ObjectMeta(name="broken", namespace="ml", uid="u"), "spec: must be an object", world.now)
+
+
+def names_taken_by_others() -> None:
+    world = World()
+    nothing: dict[str, Any] = {"components": []}
+    world.put(
+        RoleInstanceSet, {"metadata": {"name": "llm-a"}, "spec": {"replicas": 0, "roleInstanceTemplate": nothing}}
+    )
+    world.put(RoleInstance, {"metadata": {"name": "llm-b-0"}, "spec": nothing})
+    world.put(Pod, {"metadata": {"name": "llm-c-0"}, "spec": {}})
+    world.put(RoleBasedGroup, group("llm", role("a"), role("b"), role("c")))
+    world.settle()
+
+
+def a_refused_pod() -> None:
+    world = _settled(role("a"))
+    node = view.instance(world.sources, Key("ml", "llm-a-0"))
+    assert node is not None
+    assert not instance_plan.refused(node, world.now, "exceeded quota").empty
+
+
+def hands_that_meddle() -> None:
+    world = _settled(role("a"))
+    for kind in world.shelves:
+        for name in world.names(kind):
+            if kind is not RoleBasedGroup and name in world.names(kind):
+                world.remove(kind, name)
+                world.settle()
+
+
+def the_end() -> None:
+    world = _settled(role("a"))
+    for kind in world.shelves:
+        for name in world.names(kind):
+            world.body(kind, name)["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    assert all(plan.empty for plan in world.plan_all())
+
+
+def _settled(*roles: Mapping[str, Any]) -> World:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", *roles))
+    world.settle()
+    return world
+
+
+SCENARIOS: tuple[Callable[[], None], ...] = (
+    birth,
+    scaling_and_removing_roles,
+    templates_forth_and_back,
+    a_long_history,
+    pods_fail_and_lose_readiness,
+    an_instance_of_two_pods_loses_one,
+    faults,
+    names_taken_by_others,
+    a_refused_pod,
+    hands_that_meddle,
+    the_end,
+)
+
+
+@functools.cache
+def writes(scenario: Callable[[], None]) -> frozenset[Write]:
+    """Everything planners asked for in a scenario, with the planner that did."""
+    seen: set[Write] = set()
+
+    def witnessed(planner: str, decide: Callable[..., Plan]) -> Callable[..., Plan]:
+        def wrapped(node: Any, *rest: Any) -> Plan:
+            found = decide(node, *rest)
+            seen.update(
+                Write(planner, kind_of(action, node), field) for action in found.actions for field in fields(action)
+            )
+            return found
+
+        return wrapped
+
+    with pytest.MonkeyPatch.context() as patch:
+        for planner, module in PLANNERS.items():
+            for entry in ENTRIES[planner]:
+                patch.setattr(module, entry, witnessed(planner, getattr(module, entry)))
+        scenario()
+    return frozenset(seen)
+
+
+# The promises ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_gives_no_field_twice() -> None:
+    table = rows()
+    assert len(table) > 30
+    for row in table:
+        overlapping = [other for other in table if other.kind == row.kind and below(row.field, other.field)]
+        assert overlapping == [row]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_a_planner_writes_only_what_the_table_gives_it(scenario: Callable[[], None]) -> None:
+    table = rows()
+    for write in sorted(writes(scenario)):
+        owners = [row.writer for row in table if row.kind == write.kind and below(write.field, row.field)]
+        assert owners == [write.planner], write
+
+
+def test_a_planner_writes_everything_the_table_gives_it() -> None:
+    seen = {write for scenario in SCENARIOS for write in writes(scenario)}
+    for row in rows():
+        if row.writer in PLANNERS:
+            assert any(write.kind == row.kind and below(write.field, row.field) for write in seen), row
+
+
+def test_every_entry_of_a_planner_is_witnessed() -> None:
+    for planner, module in PLANNERS.items():
+        public = {name for name in module.__all__ if _makes_a_plan(getattr(module, name))}
+        assert public == set(ENTRIES[planner])
+
+
+def _makes_a_plan(found: Any) -> bool:
+    return getattr(found, "__annotations__", {}).get("return") == "Plan"
