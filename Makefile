@@ -14,7 +14,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check unit e2e bench bench-short format cluster-up cluster-down cluster-status lock clean venv
+.PHONY: help demo test check unit sim e2e bench bench-short format cluster-up cluster-down cluster-status lock clean venv
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +49,8 @@ cluster-status: $(STAMP) ## say what of it runs
 
 # -- testing -------------------------------------------------------------------------------------------------------
 
-test: check unit e2e ## everything CI runs: check, unit, e2e
-	@echo "make test: check, unit and e2e passed"
+test: check unit sim e2e ## everything CI runs: check, unit, sim, e2e
+	@echo "make test: check, unit, sim and e2e passed"
 
 check: $(STAMP) ## format, lint, types, import contracts, generated files
 	@echo "== format";    $(BIN)/ruff format --check .
@@ -59,9 +59,13 @@ check: $(STAMP) ## format, lint, types, import contracts, generated files
 	@echo "== layers";    $(BIN)/lint-imports
 	@if [ -f hack/crds.py ]; then echo "== generated files"; $(BIN)/python -m hack.crds --check; fi
 
-unit: $(STAMP) ## every test that needs no control plane
+unit: $(STAMP) ## tables and properties of every module, in seconds
 	@echo "== unit tests"
-	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS)
+	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS) tests/unit
+
+sim: $(STAMP) ## the daemon on the embedded cluster in virtual time, and what that cluster promises
+	@echo "== simulation"
+	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS) tests/sim tests/contract
 
 e2e: $(STAMP) ## the tests on the real control plane (built once, cached after)
 	@echo "== end-to-end tests"

@@ -59,7 +59,11 @@ def add(manager: Manager, *, workers: int = 10) -> Controller:
     informers = Informers(manager.cache)
     executor, barrier = manager.executor(events.COMPONENT_GROUP)
     controller = Controller(
-        NAME, GroupReconciler(informers, executor), options=manager.controller_options(workers), barrier=barrier
+        NAME,
+        GroupReconciler(informers, executor, now=manager.now),
+        options=manager.controller_options(workers),
+        barrier=barrier,
+        jitter=manager.jitter,
     )
     annotated = predicates.generation | predicates.deleting | predicates.annotations
     controller.watch(informers.groups, handlers.itself, annotated)

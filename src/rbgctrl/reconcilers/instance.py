@@ -57,7 +57,11 @@ def add(manager: Manager, *, workers: int = 10) -> Controller:
     informers = Informers(manager.cache)
     executor, barrier = manager.executor(events.COMPONENT_INSTANCE)
     controller = Controller(
-        NAME, InstanceReconciler(informers, executor), options=manager.controller_options(workers), barrier=barrier
+        NAME,
+        InstanceReconciler(informers, executor, now=manager.now),
+        options=manager.controller_options(workers),
+        barrier=barrier,
+        jitter=manager.jitter,
     )
     controller.watch(informers.instances, handlers.itself, predicates.generation | predicates.deleting)
     controller.watch(informers.pods, handlers.owner(RoleInstance))

@@ -47,7 +47,11 @@ def add(manager: Manager, *, workers: int = 10) -> Controller:
     informers = Informers(manager.cache)
     executor, barrier = manager.executor(events.COMPONENT_STATEFUL_SET)
     controller = Controller(
-        NAME, RoleReconciler(informers, executor), options=manager.controller_options(workers), barrier=barrier
+        NAME,
+        RoleReconciler(informers, executor, now=manager.now),
+        options=manager.controller_options(workers),
+        barrier=barrier,
+        jitter=manager.jitter,
     )
     changed = predicates.generation | predicates.deleting | predicates.labels | predicates.annotations
     controller.watch(informers.sets, handlers.itself, changed)

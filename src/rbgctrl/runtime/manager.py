@@ -26,7 +26,7 @@ import structlog
 from rbgctrl.api.core import Lease
 from rbgctrl.api.meta import Resource
 from rbgctrl.client.client import Client
-from rbgctrl.clock import Now, utcnow
+from rbgctrl.clock import Jitter, Now, jitter, utcnow
 from rbgctrl.informers import Cache, Informer, InformerOptions
 from rbgctrl.plan.model import Severity, Subject
 from rbgctrl.runtime.barrier import Barrier, live_reader
@@ -100,7 +100,8 @@ class Manager:
         options: see :class:`ManagerOptions`.
         metrics: where to count; give one whose ``client`` observes the client, to see requests, too.
         preflight: see :data:`Preflight`.
-        now: wall clock, for timestamps in the API.
+        now: wall clock, for timestamps in the API; reconcilers take it from here.
+        jitter: spreads pauses; one with a seed makes a simulation repeatable.
 
     Attributes:
         client: the client to write with; with an elector, writes are refused unless the lease is held.
@@ -122,7 +123,10 @@ class Manager:
         metrics: Metrics | None = None,
         preflight: Preflight | None = None,
         now: Now = utcnow,
+        jitter: Jitter = jitter,
     ) -> None:
+        self.now = now
+        self.jitter = jitter
         self.options = options = options or ManagerOptions()
         if elector is not None and options.drain_timeout >= elector.options.renew_deadline:
             msg = f"drain_timeout {options.drain_timeout} must be shorter than {elector.options.renew_deadline}"
@@ -134,6 +138,7 @@ class Manager:
             self.client,
             namespaces=options.namespaces,
             options=options.informers,
+            jitter=jitter,
             observer=self.metrics.informers,
             tune_collector=options.tune_collector,
         )
@@ -172,7 +177,7 @@ class Manager:
         Args:
             component: under which name its events are reported.
         """
-        barrier = Barrier(self.cache, live_reader(self.client))
+        barrier = Barrier(self.cache, live_reader(self.client), jitter=self.jitter)
         return Executor(self.client, self.cache, barrier, self.recorder.named(component)), barrier
 
     def controller_options(self, workers: int = 10) -> ControllerOptions:

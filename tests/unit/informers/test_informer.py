@@ -36,6 +36,22 @@ def test_a_late_handler_gets_the_present_content_first_as_initial_additions_sort
     simulate(test)
 
 
+def test_handlers_of_a_list_find_the_whole_list_in_the_store_and_its_version_as_progress() -> None:
+    async def test() -> None:
+        api = FakeApi()
+        for name in "xyz":
+            api.put(name)
+        async with bench(api) as b:
+            seen: list[tuple[int, int, bool]] = []
+            store = b.informer.store
+            b.informer.add_handler(lambda _change: seen.append((len(store), store.rv, b.informer.synced)))
+            await b.informer.wait_synced()
+            await b.settle()
+            assert seen == [(3, 103, True)] * 3
+
+    simulate(test)
+
+
 def test_a_handler_that_raises_harms_neither_the_informer_nor_other_handlers_and_is_named_and_counted() -> None:
     async def test() -> None:
         api = FakeApi()
@@ -80,10 +96,12 @@ def test_changes_caused_by_a_handler_reach_every_handler_after_the_one_being_tol
                     b.informer.add_handler(last)
 
             b.informer.add_handler(writes)
+            after = Follower()
+            b.informer.add_handler(after)
             api.put("x")
             await b.settle()
             b.check()
-            assert b.follower.told() == [("added", "x"), ("updated", "x")]
+            assert b.follower.told() == after.told() == [("added", "x"), ("updated", "x")]
             assert last.view == b.follower.view
             assert last.told() == [("added", "x")]
 

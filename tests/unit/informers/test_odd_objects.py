@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from structlog.testing import capture_logs
 
-from rbgctrl.client.errors import (
-    InternalServerError,
-)
 from rbgctrl.informers import ChangeType
-from unit.informers.fake import FakeApi, Stream, event
+from unit.informers.fake import FakeApi, event
 from unit.informers.harness import Bench, bench, simulate
 
 
@@ -101,23 +96,3 @@ def test_an_undecodable_object_is_named_in_the_log_once_for_each_of_its_versions
         simulate(test)
     lines = [line for line in logs if line["event"] == "object does not decode"]
     assert [(line["object"], line["resource_version"]) for line in lines] == [("a/odd", "100"), ("a/odd", "200")]
-
-
-def test_a_watch_that_was_decided_about_is_not_disturbed_by_trouble_while_closing_it() -> None:
-    class Awkward(FakeApi):
-        trouble = 0
-
-        def _begin(self, stream: Stream, resource_version: str, *, listing: bool) -> None:
-            super()._begin(stream, resource_version, listing=listing)
-            if self.trouble < 1:
-                self.trouble += 1
-                stream.send(json.dumps({"type": "ODD"}).encode() + b"\n", InternalServerError(500))
-
-    async def test() -> None:
-        api = Awkward()
-        api.put("x")
-        async with bench(api) as b:
-            await b.settle(30)
-            b.check()
-
-    simulate(test)

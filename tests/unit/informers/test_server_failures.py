@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -351,5 +354,26 @@ def test_a_busy_watch_lets_other_tasks_run() -> None:
                 await asyncio.sleep(0)
                 turns += 1
             assert turns > 2000 // 256 - 1
+
+    simulate(test)
+
+
+def test_trouble_while_closing_a_watch_does_not_change_what_was_decided_about_it() -> None:
+    class Awkward(FakeApi):
+        @asynccontextmanager
+        async def watch(self, *args: Any, **kwargs: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+            async with super().watch(*args, **kwargs) as lines:
+                yield lines
+            raise RuntimeError("the connection was gone already")
+
+    async def test() -> None:
+        api = Awkward()
+        api.put("x")
+        async with bench(api) as b:
+            await b.informer.wait_synced()
+            api.streams[0].send(error_event(429, retryAfterSeconds=5))
+            await b.settle(10)
+            assert api.said() == [("watchlist", ""), ("watch", "101")]
+            assert b.informer.statistics().restarts == {"429": 1}
 
     simulate(test)

@@ -110,6 +110,16 @@ def test_an_index_may_be_added_before_and_after_the_objects() -> None:
         found.by("missing", "web")
 
 
+def test_an_index_may_be_added_while_a_list_is_being_taken() -> None:
+    found = store()
+    found.begin("")
+    found.stage("", [(obj("x", 1, app="web"), 1)])
+    found.add_index("app", app)
+    found.stage("", [(obj("y", 2, app="web"), 2)])
+    found.swap("", 2, rewind=False, initial=True)
+    assert names(found.by("app", "web")) == ["x", "y"]
+
+
 def test_the_same_index_may_be_added_twice_but_not_another_of_its_name() -> None:
     found = store()
     found.add_index("app", app)

@@ -89,9 +89,15 @@ def test_a_late_response_cannot_resurrect_what_was_deleted() -> None:
             api = await synced(b)
             written = api.put("x")
             api.delete("x")
-            await b.settle(3600)  # long after the deletion is forgotten
+            await b.settle(3600)
+            api.put("y")
+            api.delete("y")
+            await b.settle()
+            assert written["metadata"]["uid"] not in b.informer._store._tombstones  # the deletion is long forgotten
+            b.follower.clear()
             b.informer.observe(config_map(written))
             b.check()
+            assert b.follower.changes == []
 
     simulate(test)
 

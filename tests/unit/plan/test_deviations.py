@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from rbgctrl.api import labels
 from rbgctrl.api.core import ConfigMap, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstanceSet, RoleInstanceSetSpec, RoleInstanceSetStatus
@@ -121,3 +122,40 @@ def test_fields_that_are_not_acted_on_yet_keep_no_role_from_running(field: dict[
     world.put(RoleBasedGroup, group("llm", role("a", 2, **field)))
     world.settle()
     assert world.body(RoleBasedGroup, "llm")["status"]["conditions"][0]["status"] == "True"
+
+
+_POD = {"spec": {"containers": [{"name": "main", "image": "engine:1"}]}}
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        (role("odd", annotations={labels.ROLE_WORKLOAD_TYPE: labels.WORKLOAD_TYPE_STATEFUL_SET}), "StatefulSet"),
+        (role("odd", annotations={labels.ROLE_WORKLOAD_TYPE: labels.WORKLOAD_TYPE_DEPLOYMENT}), "Deployment"),
+        (
+            role("odd", annotations={labels.ROLE_WORKLOAD_TYPE: labels.WORKLOAD_TYPE_LEADER_WORKER_SET}),
+            "LeaderWorkerSet",
+        ),
+        (role("odd", annotations={labels.INSTANCE_PATTERN: labels.PATTERN_STATELESS}), "Stateless"),
+        ({"name": "odd", "leaderWorkerPattern": {"size": 2, "template": _POD}}, "leaderWorkerPattern"),
+        (
+            {"name": "odd", "customComponentsPattern": {"components": [{"name": "x", "template": _POD}]}},
+            "customComponentsPattern",
+        ),
+        ({"name": "odd", "standalonePattern": {"templateRef": {"name": "base", "patch": {}}}}, "templateRef"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_role_that_cannot_be_run_yet_says_so(odd: dict[str, Any], words: str) -> None:
+    world = World()
+    manifest = group("llm", role("a"), odd)
+    manifest["spec"]["roleTemplates"] = [{"name": "base", "template": _POD}]
+    world.put(RoleBasedGroup, manifest)
+    world.settle()
+    (condition,) = world.body(RoleBasedGroup, "llm")["status"]["conditions"]
+    assert condition["status"] == "False"
+    assert "role odd" in condition["message"]
+    assert words in condition["message"]
+    assert "not acted on yet" in condition["message"]
+    assert len([note for note in world.notes if words in note.message]) == 1
+    assert world.names(Pod) == ["llm-a-0"]

@@ -12,8 +12,8 @@ __all__ = [
     "NodeTest",
     "label_test",
     "node_terms",
-    "toleration",
     "tolerates",
+    "toleration",
     "untolerated",
 ]
 
@@ -40,9 +40,7 @@ def label_test(selector: Mapping[str, Any] | None, extra: Sequence[Mapping[str, 
     tests = [_requirement(found) for found in (*(selector.get("matchExpressions") or ()), *extra)]
     if not tests:
         return lambda labels: all(labels.get(key) == value for key, value in wanted)
-    return lambda labels: all(labels.get(key) == value for key, value in wanted) and all(
-        test(labels) for test in tests
-    )
+    return lambda labels: all(labels.get(key) == value for key, value in wanted) and all(test(labels) for test in tests)
 
 
 def node_terms(terms: Iterable[Mapping[str, Any]]) -> NodeTest:
@@ -109,6 +107,4 @@ def untolerated(
     taints: Sequence[Mapping[str, Any]], tolerations: Sequence[Mapping[str, Any]], effects: tuple[str, ...]
 ) -> list[Mapping[str, Any]]:
     """The taints of these effects that no toleration tolerates."""
-    return [
-        taint for taint in taints if taint.get("effect") in effects and toleration(tolerations, taint) is None
-    ]
+    return [taint for taint in taints if taint.get("effect") in effects and toleration(tolerations, taint) is None]

@@ -89,9 +89,9 @@ class NodeInfo:
     Attributes:
         version: grows when the node itself changes.
         load: grows when its pods change.
+        limit: how many pods it takes.
         taken: requests of its pods, summed.
-        scored: their CPU and memory as scored.
-        matching: pods by each of their labels is kept in :class:`State`; here only how many there are.
+        scored_cpu: their milli-CPUs as scored; likewise ``scored_memory``, in bytes.
     """
 
     __slots__ = (

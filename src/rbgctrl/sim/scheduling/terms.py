@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rbgctrl.sim.scheduling.matching import LabelTest, Labels, label_test
+from rbgctrl.sim.scheduling.matching import Labels, LabelTest, label_test
 
 __all__ = ["AffinityTerm", "NamespaceLabels", "PodSubject", "SpreadConstraint", "affinity_terms", "spread_constraints"]
 
