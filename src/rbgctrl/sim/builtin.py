@@ -1,0 +1,138 @@
+"""Rows of the built-in kinds: what they default and refuse, as far as controllers of groups can see it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from rbgctrl.api.meta import Kind
+from rbgctrl.sim.defaults import controller_revision, deployment, namespace, node, pod, replica_set, service, stateful_set
+from rbgctrl.sim.kinds import Names, Prepare, Row, Scale
+from rbgctrl.sim.rules import controller_revision_rules, pod_rules, workload_rules
+
+__all__ = ["rows"]
+
+_REPLICAS: Final = Scale(selector=("spec", "selector"))
+
+
+def _plain(group: str, version: str, kind: str, plural: str, *short: str, namespaced: bool = True) -> Row:
+    return Row(
+        kind=Kind(group, version, kind, plural, namespaced),
+        names=Names(singular=kind.lower(), short=short),
+        zero={"metadata": {}},
+    )
+
+
+def _workload(kind: str, plural: str, short: str, prepare: Prepare) -> Row:
+    return Row(
+        kind=Kind("apps", "v1", kind, plural),
+        names=Names(singular=kind.lower(), short=(short,), categories=("all",)),
+        status=True,
+        scale=_REPLICAS,
+        generation=True,
+        prepare=prepare,
+        check=workload_rules,
+        zero={"metadata": {}, "spec": {"template": {"metadata": {}, "spec": {"containers": None}}}, "status": {}},
+    )
+
+
+def rows() -> tuple[Row, ...]:
+    """Fresh rows of all built-in kinds."""
+    both: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {}}
+    return (
+        Row(
+            kind=Kind("", "v1", "Namespace", "namespaces", namespaced=False),
+            names=Names(singular="namespace", short=("ns",)),
+            status=True,
+            selectable=("status.phase",),
+            prepare=namespace,
+            returns_object=True,
+            zero=both,
+        ),
+        Row(
+            kind=Kind("", "v1", "Pod", "pods"),
+            names=Names(singular="pod", short=("po",), categories=("all",)),
+            status=True,
+            generation=True,
+            graceful=True,
+            returns_object=True,
+            selectable=(
+                "spec.nodeName",
+                "spec.restartPolicy",
+                "spec.schedulerName",
+                "spec.serviceAccountName",
+                "spec.hostNetwork",
+                "status.phase",
+                "status.podIP",
+                "status.nominatedNodeName",
+            ),
+            prepare=pod,
+            check=pod_rules,
+            zero={"metadata": {}, "spec": {"containers": None}, "status": {}},
+        ),
+        Row(
+            kind=Kind("", "v1", "Node", "nodes", namespaced=False),
+            names=Names(singular="node", short=("no",)),
+            status=True,
+            selectable=("spec.unschedulable",),
+            prepare=node,
+            zero={**both, "status": {"daemonEndpoints": {"kubeletEndpoint": {}}, "nodeInfo": {}}},
+        ),
+        Row(
+            kind=Kind("", "v1", "Service", "services"),
+            names=Names(singular="service", short=("svc",), categories=("all",)),
+            status=True,
+            returns_object=True,
+            selectable=("spec.clusterIP", "spec.type"),
+            prepare=service,
+            zero={**both, "status": {"loadBalancer": {}}},
+        ),
+        _plain("", "v1", "ConfigMap", "configmaps", "cm"),
+        Row(
+            kind=Kind("", "v1", "Secret", "secrets"),
+            names=Names(singular="secret"),
+            selectable=("type",),
+            zero={"metadata": {}},
+        ),
+        Row(
+            kind=Kind("", "v1", "Event", "events"),
+            names=Names(singular="event", short=("ev",)),
+            selectable=(
+                "involvedObject.kind",
+                "involvedObject.namespace",
+                "involvedObject.name",
+                "involvedObject.uid",
+                "involvedObject.apiVersion",
+                "involvedObject.resourceVersion",
+                "involvedObject.fieldPath",
+                "reason",
+                "reportingComponent",
+                "source",
+                "type",
+            ),
+            zero={"metadata": {}, "involvedObject": {}, "source": {}},
+        ),
+        _plain("", "v1", "ServiceAccount", "serviceaccounts", "sa"),
+        _plain("", "v1", "Endpoints", "endpoints", "ep"),
+        _plain("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+        Row(
+            kind=Kind("apps", "v1", "ControllerRevision", "controllerrevisions"),
+            names=Names(singular="controllerrevision"),
+            prepare=controller_revision,
+            check=controller_revision_rules,
+            zero={"metadata": {}},
+        ),
+        _workload("Deployment", "deployments", "deploy", deployment),
+        _workload("StatefulSet", "statefulsets", "sts", stateful_set),
+        _workload("ReplicaSet", "replicasets", "rs", replica_set),
+        _plain("coordination.k8s.io", "v1", "Lease", "leases"),
+        Row(
+            kind=Kind(
+                "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
+            ),
+            names=Names(singular="customresourcedefinition", short=("crd", "crds"), categories=("api-extensions",)),
+            status=True,
+            generation=True,
+            returns_object=True,
+            zero=both,
+        ),
+    )
