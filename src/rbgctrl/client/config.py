@@ -7,43 +7,19 @@ In-cluster is a handful of files and variables, read here; kubeconfig files are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from rbgctrl.client.credentials import Credentials, TokenFile
+from rbgctrl.client.credentials import TokenFile
 from rbgctrl.client.errors import ConfigError
-from rbgctrl.client.proxy import Proxy, proxy_for
+from rbgctrl.client.proxy import proxy_for
+from rbgctrl.client.target import Cluster
 from rbgctrl.client.tls import Tls
 from rbgctrl.clock import Now, utcnow
 
-__all__ = ["SERVICE_ACCOUNT", "Cluster", "host_of", "in_cluster", "load"]
+__all__ = ["SERVICE_ACCOUNT", "in_cluster", "load"]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where Kubernetes mounts the service account's token, namespace and certificate authority."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """One API server and how to talk to it.
-
-    Attributes:
-        server: URL, perhaps with a path, without a slash at the end.
-        credentials: who we are.
-        tls: how we know the server.
-        proxy: on the way there.
-        headers: sent with each request, for impersonation.
-        namespace: default namespace.
-        source: where this was found, for messages.
-    """
-
-    server: str
-    credentials: Credentials
-    tls: Tls = field(default_factory=Tls)
-    proxy: Proxy | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    namespace: str = "default"
-    source: str = ""
 
 
 async def load(
@@ -94,13 +70,6 @@ def in_cluster(environ: Mapping[str, str], directory: Path = SERVICE_ACCOUNT) ->
         namespace=_namespace(directory),
         source="the service account",
     )
-
-
-def host_of(server: str) -> str:
-    """``host:port`` of a server's URL, as metrics and messages show it."""
-    parts = urlsplit(server)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def _namespace(directory: Path) -> str:

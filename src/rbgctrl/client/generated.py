@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 from kubernetes_asyncio.client import ApiClient, Configuration
 
-from rbgctrl.client.config import Cluster
 from rbgctrl.client.credentials import Anonymous
+from rbgctrl.client.target import Cluster
 from rbgctrl.client.tls import TlsContext
 
 __all__ = ["api_client"]

@@ -22,7 +22,6 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from rbgctrl.client.config import Cluster, host_of
 from rbgctrl.client.errors import ApiError, ConnectError, ResponseError, UnauthorizedError
 from rbgctrl.client.failures import Place, failure
 from rbgctrl.client.limiter import RateLimit, RateLimiter
@@ -30,6 +29,7 @@ from rbgctrl.client.observe import ClientObserver, Exchange, Silent
 from rbgctrl.client.payload import Payload, send_once
 from rbgctrl.client.status import error_for
 from rbgctrl.client.stream import LineStream
+from rbgctrl.client.target import Cluster, host_of
 from rbgctrl.client.tls import TlsContext
 from rbgctrl.client.transport import ApiRequest, ApiResponse, ApiStream, Verb
 from rbgctrl.version import __version__

@@ -20,11 +20,11 @@ from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config.config_exception import ConfigException
 from kubernetes_asyncio.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-from rbgctrl.client.config import Cluster
 from rbgctrl.client.credentials import Anonymous, Credentials, FixedHeader, Reloaded, TokenFile, basic, bearer
 from rbgctrl.client.errors import ConfigError
 from rbgctrl.client.execplugin import ExecCredentials, ExecPlugin
 from rbgctrl.client.proxy import proxy_for
+from rbgctrl.client.target import Cluster
 from rbgctrl.client.tls import Material, Tls
 from rbgctrl.clock import Now, utcnow
 

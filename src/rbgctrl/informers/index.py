@@ -74,13 +74,14 @@ class Index(Generic[R]):
 
     def add(self, value: str, key: RawKey) -> None:
         """``key`` now has ``value``."""
-        bucket = self._buckets.get(value, ())
-        if isinstance(bucket, set):
+        buckets = self._buckets
+        bucket = buckets.get(value)
+        if bucket is None:
+            buckets[value] = (key,)
+        elif isinstance(bucket, set):
             bucket.add(key)
-        elif len(bucket) < _SMALL:
-            self._buckets[value] = (*bucket, key)
         else:
-            self._buckets[value] = {*bucket, key}
+            buckets[value] = (*bucket, key) if len(bucket) < _SMALL else {*bucket, key}
 
     def _discard(self, value: str, key: RawKey) -> None:
         bucket = self._buckets[value]

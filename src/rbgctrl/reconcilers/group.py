@@ -7,6 +7,7 @@ from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.plan import group as plan
+from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
@@ -29,7 +30,7 @@ class GroupReconciler:
         now: the wall clock.
     """
 
-    def __init__(self, informers: Informers, executor: Executor, *, now: Now = utcnow) -> None:
+    def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
         self._informers = informers
         self._sources = informers.sources
         self._executor = executor
@@ -56,20 +57,11 @@ class GroupReconciler:
 
 def add(manager: Manager, *, workers: int = 10) -> Controller:
     """Add the group reconciler to a manager; returns its controller."""
-    informers = Informers(manager.cache)
-    executor, barrier = manager.executor(events.COMPONENT_GROUP)
-    controller = Controller(
-        NAME,
-        GroupReconciler(informers, executor, now=manager.now),
-        options=manager.controller_options(workers),
-        barrier=barrier,
-        jitter=manager.jitter,
-    )
+    controller, informers = wiring.controller(manager, NAME, events.COMPONENT_GROUP, GroupReconciler, workers=workers)
     annotated = predicates.generation | predicates.deleting | predicates.annotations
     controller.watch(informers.groups, handlers.itself, annotated)
     controller.watch(informers.sets, handlers.owner(RoleBasedGroup))
     controller.watch(informers.services, handlers.label(labels.GROUP_NAME))
     controller.watch(informers.config_maps, handlers.owner(RoleBasedGroup))
     controller.watch(informers.revisions, handlers.owner(RoleBasedGroup), predicates.deleted)
-    manager.add(controller)
     return controller

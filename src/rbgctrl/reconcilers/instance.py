@@ -8,6 +8,7 @@ from rbgctrl.client import ForbiddenError, InvalidError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.plan import instance as plan
+from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
@@ -33,7 +34,7 @@ class InstanceReconciler:
         now: the wall clock.
     """
 
-    def __init__(self, informers: Informers, executor: Executor, *, now: Now = utcnow) -> None:
+    def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
         self._sources = informers.sources
         self._executor = executor
         self._now = now
@@ -54,17 +55,10 @@ class InstanceReconciler:
 
 def add(manager: Manager, *, workers: int = 10) -> Controller:
     """Add the instance reconciler to a manager; returns its controller."""
-    informers = Informers(manager.cache)
-    executor, barrier = manager.executor(events.COMPONENT_INSTANCE)
-    controller = Controller(
-        NAME,
-        InstanceReconciler(informers, executor, now=manager.now),
-        options=manager.controller_options(workers),
-        barrier=barrier,
-        jitter=manager.jitter,
+    controller, informers = wiring.controller(
+        manager, NAME, events.COMPONENT_INSTANCE, InstanceReconciler, workers=workers
     )
     controller.watch(informers.instances, handlers.itself, predicates.generation | predicates.deleting)
     controller.watch(informers.pods, handlers.owner(RoleInstance))
     controller.watch(informers.revisions, handlers.owner(RoleInstance), predicates.deleted)
-    manager.add(controller)
     return controller

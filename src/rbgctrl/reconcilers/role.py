@@ -7,6 +7,7 @@ from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.plan import role as plan
+from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
@@ -29,7 +30,7 @@ class RoleReconciler:
         now: the wall clock.
     """
 
-    def __init__(self, informers: Informers, executor: Executor, *, now: Now = utcnow) -> None:
+    def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
         self._sources = informers.sources
         self._executor = executor
         self._now = now
@@ -44,18 +45,11 @@ class RoleReconciler:
 
 def add(manager: Manager, *, workers: int = 10) -> Controller:
     """Add the role reconciler to a manager; returns its controller."""
-    informers = Informers(manager.cache)
-    executor, barrier = manager.executor(events.COMPONENT_STATEFUL_SET)
-    controller = Controller(
-        NAME,
-        RoleReconciler(informers, executor, now=manager.now),
-        options=manager.controller_options(workers),
-        barrier=barrier,
-        jitter=manager.jitter,
+    controller, informers = wiring.controller(
+        manager, NAME, events.COMPONENT_STATEFUL_SET, RoleReconciler, workers=workers
     )
     changed = predicates.generation | predicates.deleting | predicates.labels | predicates.annotations
     controller.watch(informers.sets, handlers.itself, changed)
     controller.watch(informers.instances, handlers.owner(RoleInstanceSet))
     controller.watch(informers.revisions, handlers.owner(RoleInstanceSet), predicates.deleted)
-    manager.add(controller)
     return controller

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rbgctrl.api.meta import Kind
-from rbgctrl.sim.defaults import controller_revision, deployment, namespace, node, pod, replica_set, service, stateful_set
+from rbgctrl.sim.defaults import (
+    controller_revision,
+    deployment,
+    namespace,
+    node,
+    pod,
+    replica_set,
+    service,
+    stateful_set,
+)
 from rbgctrl.sim.kinds import Names, Prepare, Row, Scale
 from rbgctrl.sim.rules import controller_revision_rules, pod_rules, workload_rules
 

@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from rbgctrl.client.config import Cluster
 from rbgctrl.client.credentials import Anonymous, Credentials
 from rbgctrl.client.http import HttpOptions, HttpTransport
+from rbgctrl.client.target import Cluster
 from rbgctrl.client.tls import Tls
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbgctrl.client import errors
-from rbgctrl.client.config import Cluster, host_of, in_cluster, load
+from rbgctrl.client.config import in_cluster, load
 from rbgctrl.client.credentials import FixedHeader, Reloaded, TokenFile
 from rbgctrl.client.execplugin import ExecCredentials
 from rbgctrl.client.proxy import proxy_for
+from rbgctrl.client.target import Cluster, host_of
 from unit.client.servers import write_kubeconfig
 
 POD = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}

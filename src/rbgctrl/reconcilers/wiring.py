@@ -1,0 +1,41 @@
+"""How every reconciler becomes a controller of a manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rbgctrl.clock import Now
+from rbgctrl.reconcilers.sources import Informers
+from rbgctrl.runtime.controller import Controller
+from rbgctrl.runtime.executor import Executor
+from rbgctrl.runtime.manager import Manager
+from rbgctrl.runtime.result import Reconciler
+
+__all__ = ["controller"]
+
+Build = Callable[[Informers, Executor, Now], Reconciler]
+
+
+def controller(
+    manager: Manager, name: str, component: str, build: Build, *, workers: int
+) -> tuple[Controller, Informers]:
+    """Make a controller with its executor and barrier and add it to ``manager``; its watches are up to the caller.
+
+    Args:
+        manager: what runs it.
+        name: of the controller, in metrics and logs.
+        component: under which name its Events are reported.
+        build: makes the reconciler from where to read, how to write, and the wall clock.
+        workers: concurrent reconciles.
+    """
+    informers = Informers(manager.cache)
+    executor, barrier = manager.executor(component)
+    made = Controller(
+        name,
+        build(informers, executor, manager.now),
+        options=manager.controller_options(workers),
+        barrier=barrier,
+        jitter=manager.jitter,
+    )
+    manager.add(made)
+    return made, informers
