@@ -73,7 +73,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     seen: dict[str, dict[str, str]] = defaultdict(dict)
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, ()):
-            for name, where in (value for key, value in report.user_properties if key == _OUTCOMES):
+            for name, where in (value for key, value in getattr(report, "user_properties", ()) if key == _OUTCOMES):
                 seen[name][where] = outcome
     servers = sorted({server for outcomes in seen.values() for server in outcomes})
     differing = sorted(name for name, outcomes in seen.items() if set(outcomes.values()) != {"passed"})

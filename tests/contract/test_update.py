@@ -16,6 +16,7 @@ from contract.support import (
     group,
     instance,
     instance_set,
+    kinds,
     metadata,
     pod,
     role,
@@ -33,10 +34,6 @@ OURS: tuple[tuple[Kind, Obj], ...] = (
     (RoleInstance, instance("a")),
 )
 SOME: tuple[tuple[Kind, Obj], ...] = (*OURS, (ConfigMap, config_map("a", {"b": "c"})), (Pod, pod("a")))
-
-
-def kinds(pairs: tuple[tuple[Kind, Obj], ...]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("kind", "body"), [pytest.param(*pair, id=pair[0].__name__) for pair in pairs])
 
 
 def labelled(obj: Obj, **labels: str) -> Obj:
@@ -58,7 +55,7 @@ def generation(obj: Obj) -> Any:
 # -- PUT ---------------------------------------------------------------------------------------------------------------
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_replace_with_the_latest_version_is_stored_under_a_higher_one(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -68,7 +65,7 @@ async def test_a_replace_with_the_latest_version_is_stored_under_a_higher_one(ap
     assert await api.get(kind, "a") == replaced
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_replace_with_an_old_version_is_a_conflict(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -82,7 +79,7 @@ async def test_a_replace_with_an_old_version_is_a_conflict(api: Api, kind: Kind,
     )
 
 
-@kinds(OURS)
+@kinds(*OURS)
 @case
 async def test_a_replace_of_our_kinds_needs_a_version(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -111,7 +108,7 @@ async def test_a_lease_is_replaced_only_at_its_version_and_so_never_by_two(api: 
     assert (await api.get(Lease, "a"))["spec"]["holderIdentity"] == "y"
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_replace_with_another_uid_is_a_conflict(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -123,7 +120,7 @@ async def test_a_replace_with_another_uid_is_a_conflict(api: Api, kind: Kind, bo
     assert made["metadata"]["uid"] in raised.value.message
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_replace_keeps_what_the_server_decides(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -141,9 +138,7 @@ async def test_a_replace_for_another_name_is_refused(api: Api) -> None:
         made = await api.create(kind, body)
         with pytest.raises(BadRequestError) as raised:
             await api.replace(kind, "b", made)
-        assert raised.value.message == (
-            "the name of the object (a) does not match the name on the URL (b)"
-        )
+        assert raised.value.message == ("the name of the object (a) does not match the name on the URL (b)")
 
 
 @case
@@ -168,14 +163,14 @@ async def test_a_replace_that_brings_a_uid_never_creates(api: Api) -> None:
 # -- what counts as a change -------------------------------------------------------------------------------------------
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_replace_by_the_same_changes_nothing(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
     assert await api.replace(kind, "a", made) == made
 
 
-@kinds(SOME)
+@kinds(*SOME)
 @case
 async def test_a_patch_that_changes_nothing_keeps_the_version(api: Api, kind: Kind, body: Obj) -> None:
     await api.create(kind, body)
@@ -185,7 +180,7 @@ async def test_a_patch_that_changes_nothing_keeps_the_version(api: Api, kind: Ki
     assert await api.patch(kind, "a", {"metadata": {"annotations": {"none": None}}}) == first
 
 
-@kinds(OURS)
+@kinds(*OURS)
 @case
 async def test_labels_annotations_and_finalizers_do_not_move_the_generation(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -212,9 +207,7 @@ SPECS: tuple[tuple[Kind, Obj, Obj], ...] = (
 )
 
 
-@pytest.mark.parametrize(
-    ("kind", "body", "change"), [pytest.param(*entry, id=entry[0].__name__) for entry in SPECS]
-)
+@pytest.mark.parametrize(("kind", "body", "change"), [pytest.param(*entry, id=entry[0].__name__) for entry in SPECS])
 @case
 async def test_a_changed_spec_moves_the_generation_by_one(api: Api, kind: Kind, body: Obj, change: Obj) -> None:
     await api.create(kind, body)

@@ -15,6 +15,7 @@ __all__ = [
     "FAILED",
     "FAILED_SCALE",
     "FAILED_UPDATE",
+    "FEATURE_NOT_ACTED_ON",
     "INPLACE_UPDATE_NOT_READY",
     "INSTANCE_ALL_PODS_READY",
     "INSTANCE_CUSTOM_READY",
@@ -110,6 +111,8 @@ INSTANCE_READY_KEY: Final = "InstanceReady"
 
 ROLLING_UPDATE_IN_PROGRESS: Final = "RollingUpdateInProgress"
 """RoleBasedGroup: declared upstream and never written."""
+FEATURE_NOT_ACTED_ON: Final = "FeatureNotActedOn"
+"""Reason of ``Degraded``: a field or annotation is accepted, but this version does nothing with it."""
 DEGRADED: Final = "Degraded"
 """RoleBasedGroup: serves with less than it should; ours."""
 RECOVERING: Final = "Recovering"

@@ -271,9 +271,9 @@ class Feeder(Generic[R]):
         return self._step(s.Changed(kind, obj, rv))
 
     def _special(self, event: WatchEvent[R], size: int) -> s.Action | None:
+        self.events[event.type] += 1
+        self._observer.event(self._kind, event.type, size)
         if isinstance(event.object, Bookmark):
-            self.events[event.type] += 1
-            self._observer.event(self._kind, event.type, size)
             rv = parse_rv(event.object.resource_version)
             return self._step(s.Bookmarked(rv, end=event.object.initial_events_end))
         if isinstance(event.object, ErrorStatus):

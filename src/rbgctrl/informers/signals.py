@@ -67,7 +67,7 @@ class InformerOptions:
         end_mark_timeout: seconds without a line before a streamed list without its end mark is given up.
         page_size: objects per page when listing without streaming.
         stream_lists: ask for the initial list as a stream first.
-        remember_deleted: seconds the UIDs of deleted objects are remembered, so that late events do not resurrect them.
+        remember_deleted: seconds for which deletions are remembered, so that late events do not resurrect objects.
     """
 
     backoff: float = 0.8

@@ -54,7 +54,7 @@ class InformerObserver(Protocol):
     """Called synchronously on the loop; must be quick and must not raise."""
 
     def event(self, kind: Kind[Any], event: str, size: int) -> None:
-        """A line of a watch arrived: ADDED, MODIFIED, DELETED or BOOKMARK, and its bytes."""
+        """A line of a watch arrived: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR, and its bytes."""
         ...
 
     def relisted(self, kind: Kind[Any], reason: str) -> None:

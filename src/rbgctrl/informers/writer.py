@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
-from rbgctrl.api.meta import ObjectMeta, Resource
+from rbgctrl.api.meta import Resource
 from rbgctrl.client.decode import Invalid
 from rbgctrl.informers.change import Change, ChangeType
 from rbgctrl.informers.index import RawKey
@@ -30,7 +30,7 @@ class _Staging(Generic[R]):
 
     def __init__(self) -> None:
         self.objects: dict[RawKey, Entry[R]] = {}
-        self.gone: dict[str, int] = {}
+        self.gone: dict[RawKey, int] = {}
 
 
 class WritableStore(Store[R]):
@@ -39,7 +39,7 @@ class WritableStore(Store[R]):
     Args:
         scopes: as of :class:`~rbgctrl.informers.store.Store`.
         clock: seconds that never go back.
-        remember_deleted: seconds for which deleted UIDs are remembered.
+        remember_deleted: seconds for which deletions are remembered.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class WritableStore(Store[R]):
         super().__init__(scopes)
         self._clock = clock
         self._remember = remember_deleted
-        self._tombstones: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        # By name and not by UID: a version that is older than a deletion is outdated whichever of the namesakes it was.
+        self._tombstones: OrderedDict[RawKey, tuple[int, float]] = OrderedDict()
         self._staging: dict[str, _Staging[R]] = {}
         self._listed: dict[str, int] = {}  # by scope: resourceVersion of its last list
 
@@ -60,7 +61,7 @@ class WritableStore(Store[R]):
         key = (meta.namespace, meta.name)
         entry = self._entries.get(key)
         if entry is None:
-            if self._outdated(meta, rv):
+            if self._outdated(key, rv):
                 return ()
             self._insert(key, (obj, rv, self._values(obj)))
             return (Change(ChangeType.ADDED, None, obj),)
@@ -68,7 +69,7 @@ class WritableStore(Store[R]):
         if rv <= old_rv:
             return ()
         if old.metadata.uid != meta.uid:
-            if self._outdated(meta, rv):
+            if self._outdated(key, rv):
                 return ()
             dropped = self._drop(key, entry, rv)
             self._insert(key, (obj, rv, self._values(obj)))
@@ -82,10 +83,9 @@ class WritableStore(Store[R]):
         key = (meta.namespace, meta.name)
         entry = self._entries.get(key)
         if entry is None or rv < entry[1]:
-            self._bury(meta.uid, rv)
+            self._bury(key, rv)
             return ()
         if entry[0].metadata.uid != meta.uid:  # what we have bore the name before, so it is gone too
-            self._bury(meta.uid, rv)
             return (self._drop(key, entry, rv, stale=True),)
         return (self._drop(key, entry, rv, last=entry[0] if isinstance(obj, Invalid) else obj),)
 
@@ -117,17 +117,17 @@ class WritableStore(Store[R]):
             meta = obj.metadata
             key = (meta.namespace, meta.name)
             present = staged.get(key)
-            if (present is None or present[1] < rv) and gone.get(meta.uid, -1) < rv:
+            if (present is None or present[1] < rv) and gone.get(key, -1) < rv:
                 staged[key] = (obj, rv, self._values(obj))  # here and not in the swap, which cannot be interrupted
 
     def unstage(self, scope: str, obj: R | Invalid, rv: int) -> None:
         """Take an object that was deleted meanwhile out of the temporary store."""
         staging = self._staging[scope]
-        meta = obj.metadata
-        staging.gone[meta.uid] = rv
-        present = staging.objects.get((meta.namespace, meta.name))
-        if present is not None and present[0].metadata.uid == meta.uid and present[1] <= rv:
-            del staging.objects[meta.namespace, meta.name]
+        key = (obj.metadata.namespace, obj.metadata.name)
+        staging.gone[key] = max(rv, staging.gone.get(key, 0))
+        present = staging.objects.get(key)
+        if present is not None and present[1] <= rv:
+            del staging.objects[key]
 
     def swap(self, scope: str, rv: int, *, rewind: bool, initial: bool) -> list[Change[R]]:
         """Make the temporary store, complete up to ``rv``, the store of its scope; returns the difference.
@@ -144,8 +144,8 @@ class WritableStore(Store[R]):
         if rewind:
             self._epoch += 1
             self._tombstones.clear()
-        for uid, gone_rv in staging.gone.items():
-            self._bury(uid, gone_rv)
+        for key, gone_rv in staging.gone.items():
+            self._bury(key, gone_rv)
         changes: list[Change[R]] = []
         for key in [key for key in self._entries if key not in staged and scope in ("", key[0])]:
             entry = self._entries[key]
@@ -172,7 +172,7 @@ class WritableStore(Store[R]):
                 self._replace(key, entry, found)
                 return (Change(ChangeType.UPDATED, old, obj),)
             dropped = (self._drop(key, entry, rv, stale=True),)
-        tombstone = self._tombstones.get(obj.metadata.uid)
+        tombstone = self._tombstones.get(key)
         if tombstone is not None and tombstone[0] > rv:  # deleted after the list was taken
             return dropped
         self._insert(key, found)
@@ -220,31 +220,28 @@ class WritableStore(Store[R]):
     ) -> Change[R]:
         old, _, values = entry
         del self._entries[key]
-        uid = old.metadata.uid
-        self._uids.pop(uid, None)
+        self._uids.pop(old.metadata.uid, None)
         self._order = None
         self._invalid.pop(key, None)
         for index, found in zip(self._all, values, strict=True):
             if found:
                 index.move(key, found, ())
-        self._bury(uid, rv)
+        self._bury(key, rv)
         return Change(ChangeType.DELETED, old if last is None else last, None, stale)
 
-    def _bury(self, uid: str, rv: int) -> None:
-        """Remember that ``uid`` was gone in version ``rv``."""
-        if not uid:
-            return
+    def _bury(self, key: RawKey, rv: int) -> None:
+        """Remember that nothing had this name in version ``rv``."""
         now = self._clock()
         tombstones = self._tombstones
-        known = tombstones.pop(uid, None)
-        tombstones[uid] = (rv if known is None else max(rv, known[0]), now + self._remember)
+        known = tombstones.pop(key, None)
+        tombstones[key] = (rv if known is None else max(rv, known[0]), now + self._remember)
         while len(tombstones) > _MOST_REMEMBERED or next(iter(tombstones.values()))[1] <= now:
             tombstones.popitem(last=False)
 
-    def _outdated(self, meta: ObjectMeta, rv: int) -> bool:
+    def _outdated(self, key: RawKey, rv: int) -> bool:
         """Whether an object we do not have is known to have been gone after version ``rv``."""
         listed = self._listed
-        if rv <= (listed[""] if "" in listed else listed.get(meta.namespace, 0)):
+        if rv <= (listed[""] if "" in listed else listed.get(key[0], 0)):
             return True  # a list taken later does not have it
-        tombstone = self._tombstones.get(meta.uid)
+        tombstone = self._tombstones.get(key)
         return tombstone is not None and rv <= tombstone[0]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from rbgctrl.api import canonical, conditions, events, labels, names, roles
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleSpec, RoleStatus
 from rbgctrl.api.instances import RoleInstanceSet
@@ -224,7 +226,7 @@ def _status(
     stored = found.status.conditions if found.status is not None else ()
     fresh = RoleBasedGroupStatus(
         observed_generation=found.metadata.generation,
-        conditions=merge(stored, _conditions(node, role_statuses, faults, waiting), now),
+        conditions=merge(stored, _conditions(node, role_statuses, faults, waiting), now, drop=(conditions.DEGRADED,)),
         role_statuses=role_statuses,
     )
     changed = changes(found.status, fresh)
@@ -286,9 +288,12 @@ def _conditions(
     else:
         verdict = ("True", conditions.ALL_ROLES_READY, "All roles are ready")
     status, reason, message = verdict
-    return [
-        Condition(type=conditions.READY, status=status, reason=reason, message=message, observed_generation=generation)
-    ]
+    told = [Condition(type=conditions.READY, status=status, reason=reason, message=message)]
+    if ignored := workload.ignored(node.group):
+        message = f"accepted, but this version does nothing with it: {', '.join(ignored)}"
+        reason = conditions.FEATURE_NOT_ACTED_ON
+        told.append(Condition(type=conditions.DEGRADED, status="True", reason=reason, message=message))
+    return [msgspec.structs.replace(item, observed_generation=generation) for item in told]
 
 
 def _not_ready(behind: Sequence[tuple[RoleSpec, RoleStatus]], waiting: dict[str, tuple[str, ...]]) -> str:

@@ -21,7 +21,7 @@ from rbgctrl.plan.model import Apply
 from rbgctrl.plan.revision import owner_reference
 from rbgctrl.plan.template import common_labels, environment, inject
 
-__all__ = ["WorkloadRequest", "apply_service", "apply_set", "unsupported"]
+__all__ = ["WorkloadRequest", "apply_service", "apply_set", "ignored", "unsupported"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,21 @@ def unsupported(role: RoleSpec) -> str:
             return "templateRef is accepted but not acted on yet; write the template inline"
         return "the pattern has no template; add one"
     return ""
+
+
+_IGNORED_ANNOTATIONS = (labels.INSTANCE_GANG_SCHEDULING, labels.INPLACE_SCHEDULING)
+_IGNORED_GROUP_ANNOTATIONS = (labels.GROUP_GANG_SCHEDULING, labels.GROUP_EXCLUSIVE_TOPOLOGY)
+
+
+def ignored(group: RoleBasedGroup) -> tuple[str, ...]:
+    """What the group asks for and this build does nothing with, although its pods run: one entry per place."""
+    found = [f"annotation {key}" for key in _IGNORED_GROUP_ANNOTATIONS if group.metadata.annotations.get(key)]
+    for role in group.spec.roles if group.spec is not None else ():
+        asked = ["engineRuntimes"] if role.engine_runtimes else []
+        asked += ["scalingAdapter"] if role.scaling_adapter is not None and role.scaling_adapter.enable else []
+        asked += [f"annotation {key}" for key in _IGNORED_ANNOTATIONS if role.annotations.get(key)]
+        found += [f"{what} of role {role.name}" for what in asked]
+    return tuple(found)
 
 
 def _standalone(request: WorkloadRequest) -> list[dict[str, Any]]:

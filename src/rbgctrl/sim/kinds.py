@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import orjson
+
 from rbgctrl.api.meta import Kind
 from rbgctrl.sim.schema import ANY, Schema
 from rbgctrl.sim.status import Cause
@@ -97,10 +99,12 @@ class Row:
     resource: str = ""
     list_kind: str = ""
     fields: frozenset[str] = frozenset()
+    type_prefix: bytes = b""
 
     def __post_init__(self) -> None:
         self.resource = self.kind.resource
         self.list_kind = self.list_kind or f"{self.kind.kind}List"
+        self.type_prefix = orjson.dumps({"kind": self.kind.kind, "apiVersion": self.kind.api_version})[:-1] + b","
         self.fields = frozenset(("metadata.name", "metadata.namespace", *self.selectable))
 
     @property

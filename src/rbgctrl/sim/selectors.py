@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.status import Refusal, bad_request
 
 __all__ = ["Test", "everything", "field_selector", "label_selector", "matches_labels"]
@@ -108,41 +109,40 @@ def _comparison(key: str, operator: str, text: str) -> _Requirement:
     return holds
 
 
-def field_selector(text: str, resource: str, allowed: frozenset[str]) -> Test:
+def field_selector(text: str, row: Row) -> Test:
     """A test for the API's field selector syntax.
 
     Args:
         text: comma-separated ``path=value`` and ``path!=value``.
-        resource: for messages.
-        allowed: paths this resource can be selected by.
+        row: the kind; knows the paths it can be selected by.
 
     Raises:
         Refusal: 400, it cannot be parsed or names another path.
     """
     if not text.strip():
         return everything
-    tests = [_field_test(part, resource, allowed) for part in text.split(",") if part.strip()]
+    tests = [_field_test(part, row) for part in text.split(",") if part.strip()]
     if len(tests) == 1:
         return tests[0]
     return lambda obj: all(test(obj) for test in tests)
 
 
-def _field_test(part: str, resource: str, allowed: frozenset[str]) -> Test:
+def _field_test(part: str, row: Row) -> Test:
     match = _FIELD.match(part.strip())
     if match is None:
-        raise bad_request(
-            f"unable to find {resource!r} by field selector: invalid selector: '{part}'; can't understand '{part}'"
-        )
+        raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     path, operator, value = match.groups()
-    if path not in allowed:
-        raise _not_supported(path)
+    if path not in row.fields:
+        raise _not_supported(path, row)
     steps = tuple(path.split("."))
     wanted = operator != "!="
     return lambda obj: (_text_at(obj, steps) == value) is wanted
 
 
-def _not_supported(path: str) -> Refusal:
-    return bad_request(f"field label not supported: {path}")
+def _not_supported(path: str, row: Row) -> Refusal:
+    if row.selectable:
+        return bad_request(f"field label not supported: {path}")
+    return bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 
 
 def _text_at(obj: dict[str, Any], steps: tuple[str, ...]) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from contract.support.api import Api, Obj, Watching
+from contract.support.api import Api, Kind, Obj, Watching
 from contract.support.backends import Backend
 from contract.support.bodies import config_map, group, instance, instance_set, metadata, owner, pod, role, service
-from contract.support.cases import case, together
-from contract.support.kinds import Deployment, EndpointSlice, PodGroup, Secret, StatefulSet
+from contract.support.cases import case, kinds, together
+from contract.support.foreign import Deployment, EndpointSlice, PodGroup, Secret, StatefulSet
 
 __all__ = [
     "Api",
     "Backend",
     "Deployment",
     "EndpointSlice",
+    "Kind",
     "Obj",
     "PodGroup",
     "Secret",
@@ -23,6 +24,7 @@ __all__ = [
     "group",
     "instance",
     "instance_set",
+    "kinds",
     "metadata",
     "owner",
     "pod",

@@ -174,9 +174,7 @@ class Api:
     ) -> Obj:
         """PATCH, a JSON merge patch unless said."""
         key = self.key(kind, name)
-        return await self._seen(
-            query, lambda client: client.patch(kind, key, body, type=type, subresource=subresource)
-        )
+        return await self._seen(query, lambda client: client.patch(kind, key, body, type=type, subresource=subresource))
 
     async def replace(
         self, kind: Kind, name: str, body: Obj, *, subresource: str = "", query: Query | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import aiohttp
 
@@ -137,6 +136,7 @@ class EmbeddedHttp(Embedded):
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Client]:
         from rbgctrl.sim.http import serve
+
         async with _embedded() as server, serve(server) as url:
             self._server = server
             transport = HttpTransport(Address(server=url, credentials=Anonymous()))
@@ -147,6 +147,7 @@ class EmbeddedHttp(Embedded):
 @asynccontextmanager
 async def _embedded() -> AsyncIterator[Any]:
     from rbgctrl.sim.server import ApiServer
+
     loop = asyncio.get_running_loop()
     yield ApiServer(now=lambda: _START + timedelta(seconds=loop.time()))
 
@@ -169,9 +170,9 @@ class Real(Backend):
         """Only a cluster of the case's own may be asked: the API server is restarted, with an empty cache."""
         marker = await client.create(Namespace, {"metadata": {"name": f"marker-{new_id()[:12]}"}})
         url = f"http://127.0.0.1:{self._cluster.ports.etcd}/v3/kv/compaction"
-        async with aiohttp.ClientSession() as session:
-            async with session.post(url, json={"revision": marker.metadata.resource_version}) as answer:
-                answer.raise_for_status()
+        revision = {"revision": marker.metadata.resource_version}
+        async with aiohttp.ClientSession() as session, session.post(url, json=revision) as answer:
+            answer.raise_for_status()
         await self._cluster.apiserver.restart()
 
         async def serves() -> bool:

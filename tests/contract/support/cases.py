@@ -7,10 +7,12 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeAlias
 
-from contract.support.api import Api
+import pytest
+
+from contract.support.api import Api, Kind, Obj
 from contract.support.backends import Backend
 
-__all__ = ["Together", "case", "together"]
+__all__ = ["Together", "case", "kinds", "together"]
 
 P = ParamSpec("P")
 Case: TypeAlias = Callable[[Api], Awaitable[None]]
@@ -49,6 +51,11 @@ def together(function: Case) -> Callable[[Together], None]:
         outcomes.raise_for(function.__name__)
 
     return _asking(test, function, "outcomes")
+
+
+def kinds(*pairs: tuple[Kind, Obj]) -> pytest.MarkDecorator:
+    """Run a case with each of these kinds (parameter ``kind``) and objects named ``a`` (parameter ``body``)."""
+    return pytest.mark.parametrize(("kind", "body"), [pytest.param(*pair, id=pair[0].__name__) for pair in pairs])
 
 
 def _asking(test: Any, function: Callable[..., Any], fixture: str) -> Any:

@@ -151,7 +151,7 @@ def test_rule_4_deletions_are_remembered_for_ten_minutes_and_no_longer() -> None
             api.put("y")
             api.delete("y")  # old memories go when new ones come
             await b.settle()
-            assert list(b.informer._store._tombstones) == ["u2"]
+            assert list(b.informer._store._tombstones) == [("a", "y")]
 
     simulate(test)
 

@@ -81,6 +81,7 @@ def test_any_other_error_inside_the_stream_backs_off_and_keeps_the_version(code:
             await b.settle()
             b.check()
             assert api.calls[-1].at - ended >= 4
+            assert b.informer.statistics().events["ERROR"] == 1
             assert api.said("watch") == [("watch", "103")]
             assert b.informer.statistics().relists == {"start": 1}
 

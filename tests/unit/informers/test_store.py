@@ -191,11 +191,11 @@ def test_memories_of_deletions_are_bounded_in_number_and_time() -> None:
     clock = Clock()
     found = store(clock=clock)
     for number in range(20_005):
-        found.remove(obj("x", number, uid=f"u{number}"), number)
+        found.remove(obj(f"n{number}", number), number)
     assert len(found._tombstones) == 20_000
     clock.now = 601
-    found.remove(obj("x", 1, uid="last"), 1)
-    assert list(found._tombstones) == ["last"]
+    found.remove(obj("last", 1), 1)
+    assert list(found._tombstones) == [("a", "last")]
 
 
 def test_an_object_that_left_the_selector_may_come_back() -> None:

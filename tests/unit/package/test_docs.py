@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -70,8 +69,9 @@ def code(document: Path) -> tuple[str, ...]:
 def commands(document: Path, program: str) -> Iterator[list[str]]:
     """The arguments of each call of ``program`` shown anywhere in the document."""
     for line in code(document):
-        for call in re.split(r"&&|[|;]", line.partition("#")[0]):
-            words = shlex.split(call)
+        unquoted = re.sub(r"""\"[^\"]*\"|'[^']*'""", "...", line.partition("#")[0])
+        for call in re.split(r"&&|[|;]", unquoted):
+            words = call.split()
             if words and Path(words[0]).name == program:
                 yield words[1:]
 
@@ -133,7 +133,7 @@ def test_python_is_python_and_tests_that_are_shown_pass(document: Path) -> None:
     for block in blocks(document):
         if block.language != "python":
             continue
-        tree = ast.parse(block.text, type_comments=False) if "await " not in block.text else _parse_awaiting(block.text)
+        tree = _parsed(block.text)
         tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"]
         if tests:
             scope: dict[str, object] = {"__name__": "document"}
@@ -142,8 +142,8 @@ def test_python_is_python_and_tests_that_are_shown_pass(document: Path) -> None:
                 scope[test]()  # type: ignore[operator]  # a function
 
 
-def _parse_awaiting(source: str) -> ast.Module:
-    """Parse what may await at the top, as a fragment of a coroutine does."""
+def _parsed(source: str) -> ast.Module:
+    """A module, or a part of a coroutine."""
     try:
         return ast.parse(source)
     except SyntaxError:

@@ -235,3 +235,16 @@ def test_every_apply_and_delete_of_an_existing_object_is_fenced_by_its_uid(world
     fenced = [item for item in world.writes if isinstance(item, Apply | Delete) and item.key.name in existing]
     assert fenced
     assert all(item.uid for item in fenced)
+
+
+def test_what_is_accepted_but_not_acted_on_is_said_in_a_condition_until_it_is_gone(world: World) -> None:
+    asked = role("a", scalingAdapter={"enable": True}, engineRuntimes=[{"profileName": "p"}])
+    world.put(RoleBasedGroup, group("llm", asked))
+    world.settle()
+    conditions = {item["type"]: item for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]}
+    assert conditions["Ready"]["status"] == "True"
+    assert conditions["Degraded"]["status"] == "True"
+    assert "engineRuntimes of role a, scalingAdapter of role a" in conditions["Degraded"]["message"]
+    world.put(RoleBasedGroup, group("llm", role("a")))
+    world.settle()
+    assert [item["type"] for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]] == ["Ready"]

@@ -21,6 +21,7 @@ __all__ = [
     "restarted",
     "settled",
     "started",
+    "unready",
     "with_condition",
 ]
 
@@ -97,12 +98,20 @@ def started(pod: Obj, now: str, *, host: str, address: str, is_ready: bool) -> S
     return settled(pod, status, now)
 
 
-def ready(pod: Obj, now: str) -> Status:
-    """Every container that runs passes its probes."""
+def ready(pod: Obj, now: str, names: Sequence[str]) -> Status:
+    """These containers pass their probes."""
+    return _with_readiness(pod, now, names, passes=True)
+
+
+def unready(pod: Obj, now: str, names: Sequence[str]) -> Status:
+    """These containers run, but fail their probes."""
+    return _with_readiness(pod, now, names, passes=False)
+
+
+def _with_readiness(pod: Obj, now: str, names: Sequence[str], *, passes: bool) -> Status:
     status = dict(pod["status"])
     status["containerStatuses"] = [
-        {**found, "ready": True, "started": True} if "running" in found.get("state", {}) else found
-        for found in status["containerStatuses"]
+        {**found, "ready": passes} if found["name"] in names else found for found in status["containerStatuses"]
     ]
     return settled(pod, status, now)
 

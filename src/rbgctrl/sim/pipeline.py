@@ -1,0 +1,296 @@
+"""From an object as sent to an object as stored: the rules every write goes through, whoever sends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rbgctrl.api.meta import Key
+from rbgctrl.sim.call import Write
+from rbgctrl.sim.kinds import Row
+from rbgctrl.sim.managed import after_write
+from rbgctrl.sim.metadata import metadata_rules, settled_metadata
+from rbgctrl.sim.schema import Found, admit
+from rbgctrl.sim.status import Cause, Refusal, already_exists, bad_request, conflict, forbidden, invalid, not_found
+from rbgctrl.sim.storage import Obj, StoredEvent
+
+if TYPE_CHECKING:
+    from rbgctrl.sim.server import ApiServer
+
+__all__ = ["Outcome", "change", "create", "record_or_404"]
+
+MODIFIED_MEANWHILE: Final = (
+    "the object has been modified; please apply your changes to the latest version and try again"
+)
+_SKIPPED: Final = Cause(
+    "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation",
+    "<nil>",
+)
+_NOT_SPEC: Final = ("apiVersion", "kind", "metadata", "status")
+
+
+class Outcome:
+    """What a write came to.
+
+    Attributes:
+        obj: the object to answer with.
+        event: the change that made it, with its bytes; None for a dry run or an object that is gone now.
+        warnings: for ``Warning`` headers.
+    """
+
+    __slots__ = ("event", "obj", "warnings")
+
+    def __init__(self, obj: Obj, event: StoredEvent | None = None, warnings: tuple[str, ...] = ()) -> None:
+        self.obj = obj
+        self.event = event
+        self.warnings = warnings
+
+
+def record_or_404(server: ApiServer, row: Row, key: Key) -> StoredEvent:
+    """The stored object. Raises Refusal 404."""
+    record = server.storage.record(row.resource, key)
+    if record is None:
+        raise not_found(row.resource, key.name)
+    return record
+
+
+# Create ---------------------------------------------------------------------------------------------------------------
+
+
+def create(
+    server: ApiServer, row: Row, namespace: str, obj: Obj, write: Write, *, entries: list[Obj] | None = None
+) -> Outcome:
+    """Store a new object.
+
+    Args:
+        server: where.
+        row: its kind.
+        namespace: where it lives; ``""`` for cluster-scoped kinds.
+        obj: as sent, with metadata; not changed.
+        write: how.
+        entries: its managed fields, when they are known already.
+
+    Raises:
+        Refusal: 400, 403, 404 (no such namespace), 409, 422.
+    """
+    metadata = dict(obj["metadata"])
+    if metadata.get("resourceVersion") not in (None, ""):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    _check_namespace(server, row, namespace, metadata)
+    found = Found()
+    name = metadata.get("name") or _generated(server, metadata)
+    metadata = settled_metadata(row, {**metadata, "name": name}, None, found)
+    now = server.now_text()
+    metadata |= {"uid": server.new_uid(), "creationTimestamp": now}
+    if row.generation:
+        metadata["generation"] = 1
+    obj = {**obj, "metadata": metadata}
+    if row.status:
+        obj.pop("status", None)
+    obj = _admitted(server, row, obj, None, write, found)
+    key = Key(namespace if row.kind.namespaced else "", name)
+    if server.storage.record(row.resource, key) is not None:
+        raise already_exists(row.resource, name)
+    if entries is None:
+        entries = after_write(row, None, obj, write.manager, now)
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    server.creating(row, key, obj, dry_run=write.dry_run)
+    warnings = _warnings(write, found)
+    if write.dry_run:
+        return Outcome(obj, warnings=warnings)
+    event = server.storage.commit(row.resource, key, obj)
+    return Outcome(event.obj, event, warnings)
+
+
+def _check_namespace(server: ApiServer, row: Row, namespace: str, metadata: Obj) -> None:
+    if not row.kind.namespaced:
+        return
+    if not namespace:
+        raise bad_request("an empty namespace may not be set during creation")
+    found = server.storage.get("namespaces", Key("", namespace))
+    if found is None:
+        raise not_found("namespaces", namespace)
+    if found["metadata"].get("deletionTimestamp"):
+        message = f"unable to create new content in namespace {namespace} because it is being terminated"
+        cause = Cause("NamespaceTerminating", f"namespace {namespace} is being terminated", "metadata.namespace")
+        raise forbidden(row.resource, metadata.get("name", ""), message, [cause])
+
+
+def _generated(server: ApiServer, metadata: Obj) -> str:
+    prefix = metadata.get("generateName")
+    if not prefix:
+        return ""
+    return f"{prefix[:58]}{server.new_suffix()}"
+
+
+# Change ---------------------------------------------------------------------------------------------------------------
+
+
+def change(
+    server: ApiServer,
+    row: Row,
+    key: Key,
+    old: StoredEvent,
+    obj: Obj,
+    write: Write,
+    *,
+    entries: list[Obj] | None = None,
+    unconditional_uid: bool = True,
+) -> Outcome:
+    """Store a changed object.
+
+    Args:
+        server: where.
+        row: its kind.
+        key: which.
+        old: its last change.
+        obj: what it should become; not changed, may share parts with the old object.
+        write: how; its manager's subresource says which half of the object may change.
+        entries: its managed fields, when they are known already.
+        unconditional_uid: a wrong uid is an invalid change (patches); else a failed precondition (updates).
+
+    Raises:
+        Refusal: 409, 422.
+    """
+    before = old.obj
+    metadata = obj["metadata"]
+    _preconditions(row, key, metadata, before["metadata"], patch=unconditional_uid)
+    found = Found()
+    metadata = settled_metadata(row, metadata, before["metadata"], found)
+    obj = _half(row, {**obj, "metadata": metadata}, before, write.manager.subresource)
+    obj = _admitted(server, row, obj, before, write, found)
+    warnings = _warnings(write, found)
+    if entries is None and obj == before:
+        return Outcome(before, old, warnings)
+    if _bumps(row, obj, before):
+        obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
+    now = server.now_text()
+    if entries is None:
+        entries = after_write(row, before, obj, write.manager, now)
+    if entries:
+        obj["metadata"]["managedFields"] = entries
+    else:
+        obj["metadata"].pop("managedFields", None)
+    if obj == before:
+        return Outcome(before, old, warnings)
+    if write.dry_run:
+        return Outcome(obj, warnings=warnings)
+    if _finished(obj):
+        server.storage.remove(row.resource, key)
+        return Outcome(obj, warnings=warnings)
+    event = server.storage.commit(row.resource, key, obj)
+    return Outcome(event.obj, event, warnings)
+
+
+def _preconditions(row: Row, key: Key, metadata: Obj, before: Obj, *, patch: bool) -> None:
+    version = metadata.get("resourceVersion")
+    if version not in (None, "", before["resourceVersion"]):
+        raise conflict(row.resource, key.name, MODIFIED_MEANWHILE)
+    uid = metadata.get("uid")
+    if uid in (None, "", before["uid"]):
+        return
+    if not patch:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        raise conflict(row.resource, key.name, why)
+    cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
+    raise invalid(row.kind.kind, row.kind.group, key.name, [cause])
+
+
+def _half(row: Row, obj: Obj, before: Obj, subresource: str) -> Obj:
+    """``obj`` with the half that this endpoint may not touch as it was."""
+    if subresource == "status":
+        kept = {name: item for name, item in before.items() if name != "status"}
+        if not row.custom:
+            kept["metadata"] = {
+                **obj["metadata"],
+                **{name: before["metadata"][name] for name in ("ownerReferences",) if name in before["metadata"]},
+            }
+        else:
+            kept["metadata"] = dict(before["metadata"])
+        if "status" in obj:
+            kept["status"] = obj["status"]
+        return kept
+    if not row.status:
+        return obj
+    obj.pop("status", None)
+    if "status" in before:
+        obj["status"] = before["status"]
+    return obj
+
+
+def _bumps(row: Row, obj: Obj, before: Obj) -> bool:
+    if not row.generation:
+        return False
+    if row.kind.kind == "Deployment" and obj["metadata"].get("annotations") != before["metadata"].get("annotations"):
+        return True
+    if not row.custom:
+        return bool(obj.get("spec") != before.get("spec"))
+    names = obj.keys() | before.keys()
+    return any(name not in _NOT_SPEC and obj.get(name) != before.get(name) for name in names)
+
+
+def _finished(obj: Obj) -> bool:
+    """Whether nothing holds back an object that is being deleted any more."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if obj["kind"] == "Namespace" and (obj.get("spec") or {}).get("finalizers"):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+# Both -----------------------------------------------------------------------------------------------------------------
+
+
+def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
+    if row.prepare is not None:
+        obj = row.prepare(obj, before)
+    obj = _by_schema(row, obj, before, found)
+    if found.unknown and write.strict:
+        listed = ", ".join(f'unknown field "{place}"' for place in found.unknown)
+        raise bad_request(f"strict decoding error: {listed}")
+    causes = found.causes
+    if causes and row.validated:
+        causes = [*causes, _SKIPPED]
+    metadata = obj["metadata"]
+    if not causes:
+        causes = metadata_rules(row, metadata, None if before is None else before["metadata"])
+        if row.check is not None:
+            causes = causes + row.check(obj, before)
+        for extra in server.admission:
+            causes = causes + extra(row, obj, before)
+    if causes:
+        raise invalid(row.kind.kind, row.kind.group, metadata.get("name", ""), causes)
+    return obj if obj["metadata"] is metadata and before is None else {**obj, "metadata": dict(metadata)}
+
+
+def _by_schema(row: Row, obj: Obj, before: Obj | None, found: Found) -> Obj:
+    """Admission by schema; parts that are the stored object's own have been through it."""
+    schema = row.schema
+    if not schema.type:
+        return obj
+    if before is None:
+        return _object(admit(schema, obj, found))
+    same = {name: item for name, item in obj.items() if item is before.get(name)}
+    if not same:
+        return _object(admit(schema, obj, found))
+    changed = {name: item for name, item in obj.items() if name not in same}
+    partly = _object(admit(schema, changed, found))
+    found.causes[:] = [cause for cause in found.causes if not (cause.reason == "FieldValueRequired" and cause.field in same)]
+    return {name: (same[name] if name in same else partly[name]) for name in (*obj, *partly) if name in same or name in partly}
+
+
+def _object(value: Any) -> Obj:
+    assert isinstance(value, dict)  # noqa: S101 - the walk of an object answers with an object
+    return value
+
+
+def _warnings(write: Write, found: Found) -> tuple[str, ...]:
+    return tuple(f'unknown field "{place}"' for place in found.unknown) if write.warn else ()
+
+
+def refuse_if_deleting(row: Row, key: Key) -> Refusal:
+    """409 for writes to an object that goes away."""
+    return conflict(row.resource, key.name, "object is being deleted")

@@ -1,0 +1,385 @@
+"""The API server of the embedded cluster: one code path for HTTP and for calls in the same process.
+
+**Flow.** :meth:`ApiServer.handle` takes a request apart, looks up the kind's row, lets the verb's module do its work on
+the storage, and turns refusals into ``Status`` answers. Watches are opened by :meth:`ApiServer.open_watch`.
+
+**Guarantees.** Everything between taking a request and its answer is one step of the event loop: no write sees half of
+another. Names, uids and versions depend only on the seed and the order of requests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+
+from rbgctrl import crds
+from rbgctrl.api.meta import Key
+from rbgctrl.api.strategic import strategic_merge
+from rbgctrl.client.observe import ClientObserver
+from rbgctrl.client.transport import ApiRequest, ApiResponse, Verb
+from rbgctrl.clock import Now, rfc3339, utcnow
+from rbgctrl.sim.builtin import rows
+from rbgctrl.sim.call import APPLY_TYPES, Call, Write, locate
+from rbgctrl.sim.crds import rows_of
+from rbgctrl.sim.discovery import discover
+from rbgctrl.sim.kinds import KindTable, Row
+from rbgctrl.sim.managed import UPDATE, Manager, root_schema
+from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404
+from rbgctrl.sim.status import Cause, Refusal, no_such_path, not_allowed, not_found
+from rbgctrl.sim.storage import DELETED, Obj, Storage, StoredEvent
+from rbgctrl.sim.subresources import SUBRESOURCES
+from rbgctrl.sim.transport import InProcessTransport
+from rbgctrl.sim.verbs.delete import DeleteOptions, delete_collection, delete_object, remove
+from rbgctrl.sim.verbs.read import get_object, list_objects
+from rbgctrl.sim.verbs.write import apply_object, create_object, patch_object, replace_object
+from rbgctrl.sim.watch import BrokenWatchError, Hub, Watch
+
+__all__ = ["Admission", "ApiServer", "Audited", "ServerOptions"]
+
+Admission = Callable[[Row, Obj, Obj | None], list[Cause]]
+"""A rule beside those of the kinds, as a validating webhook would be: ``(kind, object, object before)``."""
+
+_NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
+_SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
+_CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How the server behaves.
+
+    Attributes:
+        history: changes kept in ``storage.history`` for checks; None for all.
+        audit: requests kept in ``audit``.
+        window_seconds: how far back watches can resume and old snapshots be read.
+        bookmark_seconds: between bookmarks of a watch.
+        watch_backlog: lines a watch may fall behind before it is ended.
+        install_crds: whether our own kinds are there from the start.
+    """
+
+    history: int | None = 200_000
+    audit: int | None = 200_000
+    window_seconds: float = 300.0
+    bookmark_seconds: float = 60.0
+    watch_backlog: int = 100_000
+    install_crds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One request and its answer's code."""
+
+    user: str
+    request: ApiRequest
+    code: int
+
+
+class ApiServer:
+    """An API server in this process.
+
+    Args:
+        now: the clock of timestamps.
+        seed: decides uids and generated names.
+        options: see :class:`ServerOptions`.
+        storage: an existing database; a new one by default.
+
+    Attributes:
+        storage: all objects and their changes.
+        kinds: what is served.
+        audit: requests, oldest first, reads and watches included.
+        admission: further rules for writes; add your own.
+        hub: open watches.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Now = utcnow,
+        seed: int = 0,
+        options: ServerOptions | None = None,
+        storage: Storage | None = None,
+    ) -> None:
+        self.options = options or ServerOptions()
+        self.now = now
+        self.storage = storage if storage is not None else Storage(history=self.options.history)
+        self.kinds = KindTable(rows())
+        self.audit: deque[Audited] = deque(maxlen=self.options.audit)
+        self.admission: list[Admission] = []
+        self._seed = seed
+        self._drawn = 0
+        self._marks: deque[tuple[datetime, int]] = deque()
+        self._addresses = 0
+        self.storage.subscribe(self._on_event)
+        self.hub = Hub(
+            self.storage, backlog=self.options.watch_backlog, bookmark_seconds=self.options.bookmark_seconds
+        )
+        self._install()
+
+    # Requests ---------------------------------------------------------------------------------------------------------
+
+    async def handle(self, request: ApiRequest, *, user: str = "admin", agent: str = "") -> ApiResponse:
+        """Answer a request. Never raises: refusals are answers with a status of 400 or more."""
+        try:
+            response = await self._dispatch(request, user, agent)
+        except Refusal as refusal:
+            response = refusal.response()
+        self.audit.append(Audited(user, request, response.status))
+        return response
+
+    async def open_watch(self, request: ApiRequest, *, user: str = "admin", agent: str = "") -> Watch | ApiResponse:
+        """Open a watch; an answer of 400 or more when it is refused. End it with :meth:`Watch.end`."""
+        try:
+            call = self._call(request, user, agent)
+            opened = self.hub.open(self, call)
+        except Refusal as refusal:
+            self.audit.append(Audited(user, request, refusal.code))
+            return refusal.response()
+        self.audit.append(Audited(user, request, 200))
+        return opened
+
+    def transport(
+        self, *, user: str = "admin", agent: str = "", observer: ClientObserver | None = None
+    ) -> InProcessTransport:
+        """A transport for :class:`rbgctrl.client.Client` that needs no socket."""
+        return InProcessTransport(self, user=user, agent=agent, observer=observer)
+
+    def disconnect(self, *, clean: bool = True) -> None:
+        """End all watches: cleanly as a server that shuts down, or broken as one that was killed."""
+        for watch in self.hub.watches():
+            watch.end(None if clean else BrokenWatchError("connection reset by peer"))
+
+    async def _dispatch(self, request: ApiRequest, user: str, agent: str) -> ApiResponse:
+        document = discover(self, request)
+        if document is not None:
+            return document
+        call = self._call(request, user, agent)
+        method = request.method
+        if call.subresource not in ("", "status"):
+            return self._subresource(call)
+        if call.subresource and method == "GET":
+            return await get_object(self, call)
+        if method == "GET":
+            return await (get_object(self, call) if call.key.name else list_objects(self, call))
+        return self._write(call, method)
+
+    def _write(self, call: Call, method: str) -> ApiResponse:
+        if method == "POST" and not call.key.name:
+            return create_object(self, call)
+        if method == "DELETE" and not call.subresource:
+            return delete_object(self, call) if call.key.name else delete_collection(self, call)
+        if call.key.name and method == "PATCH":
+            base = call.request.content_type.partition(";")[0].strip()
+            return apply_object(self, call) if base in APPLY_TYPES else patch_object(self, call)
+        if call.key.name and method == "PUT":
+            return replace_object(self, call)
+        raise not_allowed()
+
+    def _subresource(self, call: Call) -> ApiResponse:
+        handler = SUBRESOURCES.get((call.row.resource, call.subresource)) or SUBRESOURCES.get(("", call.subresource))
+        if handler is None or (call.subresource == "scale" and call.row.scale is None):
+            raise no_such_path()
+        return handler(self, call)
+
+    def _call(self, request: ApiRequest, user: str, agent: str) -> Call:
+        row, key, subresource = locate(self.kinds, request.path)
+        if subresource == "status" and not row.status:
+            raise no_such_path()
+        return Call(
+            row=row,
+            key=key,
+            subresource=subresource,
+            query=dict(request.query),
+            request=request,
+            user=user,
+            agent=agent,
+        )
+
+    # Writes from inside -----------------------------------------------------------------------------------------------
+
+    def get(self, resource: str, key: Key) -> Obj | None:
+        """The stored object, or None. Never change it."""
+        return self.storage.get(resource, key)
+
+    def create(self, resource: str, obj: Obj, *, user: str) -> Obj:
+        """Create an object as a component of the cluster would.
+
+        Raises:
+            Refusal: as a real create would be refused.
+        """
+        row = self.kinds.resource(resource)
+        obj = {"kind": row.kind.kind, "apiVersion": row.kind.api_version, **obj}
+        namespace = obj["metadata"].get("namespace", "")
+        return self._audited(
+            user, Verb.CREATE, "POST", row, Key(namespace, obj["metadata"].get("name", "")), "",
+            lambda: create(self, row, namespace, obj, self._own(row, user, "")),
+        )
+
+    def update(
+        self, resource: str, key: Key, change_it: Callable[[Obj], Obj], *, user: str, subresource: str = ""
+    ) -> Obj:
+        """Change an object as a component of the cluster would: same rules, versions and history as over the API.
+
+        Args:
+            resource: ``plural.group``.
+            key: which.
+            change_it: from the stored object to the wanted one; must not change its argument.
+            user: recorded in ``audit`` and as field manager.
+            subresource: ``status`` to change the status.
+
+        Raises:
+            Refusal: 404 when there is none, or as a real update would be refused.
+        """
+        row = self.kinds.resource(resource)
+        old = record_or_404(self, row, key)
+        verb, method = Verb.UPDATE, "PUT"
+        return self._audited(
+            user, verb, method, row, key, subresource,
+            lambda: change(self, row, key, old, change_it(old.obj), self._own(row, user, subresource)),
+        )
+
+    def delete(self, resource: str, key: Key, *, user: str, options: DeleteOptions | None = None) -> bool:
+        """Delete an object as a component of the cluster would; whether it is gone.
+
+        Raises:
+            Refusal: 404 when there is none, 409 when a precondition fails.
+        """
+        row = self.kinds.resource(resource)
+        old = record_or_404(self, row, key)
+        gone = False
+
+        def act() -> Outcome:
+            nonlocal gone
+            gone, obj = remove(self, row, key, old, options or DeleteOptions())
+            return Outcome(obj)
+
+        self._audited(user, Verb.DELETE, "DELETE", row, key, "", act)
+        return gone
+
+    def _audited(
+        self, user: str, verb: Verb, method: str, row: Row, key: Key, subresource: str, act: Callable[[], Outcome]
+    ) -> Obj:
+        request = ApiRequest(
+            verb=verb,
+            method=method,
+            path=row.kind.path(key.namespace, "" if verb is Verb.CREATE else key.name, subresource),
+            kind=row.kind,
+            key=key,
+            subresource=subresource,
+        )
+        try:
+            obj = act().obj
+        except Refusal as refusal:
+            self.audit.append(Audited(user, request, refusal.code))
+            raise
+        self.audit.append(Audited(user, request, 201 if verb is Verb.CREATE else 200))
+        return obj
+
+    def _own(self, row: Row, user: str, subresource: str) -> Write:
+        name = user.removeprefix("system:")
+        return Write(manager=Manager(name, UPDATE, row.kind.api_version, subresource))
+
+    # What the parts ask for -------------------------------------------------------------------------------------------
+
+    def now_text(self) -> str:
+        """The present as API objects write it."""
+        return rfc3339(self.now())
+
+    def new_uid(self) -> str:
+        """A fresh uid."""
+        digits = self._draw(16).hex()
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+    def new_suffix(self) -> str:
+        """A fresh end of a generated name."""
+        return "".join(_SUFFIX[byte % len(_SUFFIX)] for byte in self._draw(5))
+
+    def strategic(self, row: Row, target: Obj, patch: Obj) -> Obj:
+        """``target`` after a strategic merge patch."""
+        merged = strategic_merge(target, patch, row.kind.kind)
+        return dict(merged)
+
+    def creating(self, row: Row, key: Key, obj: Obj, *, dry_run: bool) -> None:
+        """Last touches to a new object that depend on the whole server."""
+        del key
+        if row.resource == "services":
+            self._give_address(obj, dry_run=dry_run)
+        elif row.resource == _CRDS:
+            rows_of(obj)
+            obj["status"] = _established(obj, self.now_text())
+
+    def _give_address(self, obj: Obj, *, dry_run: bool) -> None:
+        spec = dict(obj["spec"])
+        if spec.get("type") == "ExternalName":
+            return
+        if not spec.get("clusterIP"):
+            number = self._addresses + 1
+            if not dry_run:
+                self._addresses = number
+            spec["clusterIP"] = f"10.96.{number // 250 % 250}.{number % 250 + 1}"
+        spec["clusterIPs"] = [spec["clusterIP"]]
+        obj["spec"] = spec
+
+    def _draw(self, size: int) -> bytes:
+        self._drawn += 1
+        return hashlib.blake2b(f"{self._seed}/{self._drawn}".encode(), digest_size=size).digest()
+
+    def _on_event(self, event: StoredEvent) -> None:
+        if event.resource == _CRDS:
+            self._serve(event)
+        self._forget_old(event.revision)
+
+    def _forget_old(self, revision: int) -> None:
+        """Compact as etcd is made to: in steps, to where things stood one window ago."""
+        now = self.now()
+        step = timedelta(seconds=self.options.window_seconds / 5)
+        if self._marks and now - self._marks[-1][0] < step:
+            return
+        self._marks.append((now, revision))
+        oldest = now - timedelta(seconds=self.options.window_seconds)
+        while len(self._marks) > 1 and self._marks[1][0] <= oldest:
+            self._marks.popleft()
+        if self._marks[0][0] <= oldest:
+            self.storage.compact(self._marks[0][1])
+
+    def _serve(self, event: StoredEvent) -> None:
+        spec: Mapping[str, Any] = event.obj["spec"]
+        self.kinds.remove(spec["group"], spec["names"]["plural"])
+        if event.type != DELETED:
+            for row in rows_of(event.obj):
+                self.kinds.add(row)
+
+    def _install(self) -> None:
+        for name in _NAMESPACES:
+            if self.storage.get("namespaces", Key("", name)) is None:
+                self.create("namespaces", {"metadata": {"name": name}}, user="system:apiserver")
+        if self.options.install_crds:
+            for document in crds.documents():
+                key = Key("", document["metadata"]["name"])
+                if self.storage.get(_CRDS, key) is None:
+                    self.create(_CRDS, document, user="system:apiserver")
+        for record in self.storage.records(_CRDS):
+            self._serve(record)
+
+
+def _established(crd: Obj, now: str) -> Obj:
+    names = crd["spec"]["names"]
+    accepted = {**names, "singular": names.get("singular") or names["kind"].lower()}
+    accepted.setdefault("listKind", f"{names['kind']}List")
+    conditions = [
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    return {
+        "conditions": [
+            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
+            for kind, reason, message in conditions
+        ],
+        "acceptedNames": accepted,
+        "storedVersions": [version["name"] for version in crd["spec"]["versions"] if version.get("storage")],
+    }

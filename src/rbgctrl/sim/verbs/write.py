@@ -1,0 +1,143 @@
+"""Create, update, patch and apply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from rbgctrl.api.strategic import StrategicError
+from rbgctrl.client.transport import ApiResponse
+from rbgctrl.sim.apply import applied
+from rbgctrl.sim.call import APPLY_TYPES, Call, body_of, typed
+from rbgctrl.sim.patch import PatchError, PatchTestError, json_patch, merge_patch
+from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404
+from rbgctrl.sim.status import Refusal, bad_request, conflict, not_found, unsupported_media
+from rbgctrl.sim.storage import Obj
+
+if TYPE_CHECKING:
+    from rbgctrl.sim.server import ApiServer
+
+__all__ = ["answer", "apply_object", "create_object", "patch_object", "replace_object"]
+
+_MERGE: Final = "application/merge-patch+json"
+_JSON: Final = "application/json-patch+json"
+_STRATEGIC: Final = "application/strategic-merge-patch+json"
+_HEADERS: Final = {"Content-Type": "application/json"}
+
+
+def answer(outcome: Outcome, status: int = 200) -> ApiResponse:
+    """The object a write came to."""
+    body = outcome.event.raw if outcome.event is not None else orjson.dumps(outcome.obj)
+    headers = _HEADERS
+    if outcome.warnings:
+        listed = ", ".join(f'299 - "{text}"' for text in (orjson.dumps(w).decode()[1:-1] for w in outcome.warnings))
+        headers = {**_HEADERS, "Warning": listed}
+    return ApiResponse(status=status, body=body, headers=headers)
+
+
+def create_object(server: ApiServer, call: Call) -> ApiResponse:
+    """POST to a collection."""
+    body = typed(call, body_of(call))
+    return answer(create(server, call.row, call.key.namespace, body, call.write()), 201)
+
+
+def replace_object(server: ApiServer, call: Call) -> ApiResponse:
+    """PUT."""
+    body = typed(call, body_of(call))
+    old = record_or_404(server, call.row, call.key)
+    if call.row.custom and not body["metadata"].get("resourceVersion"):
+        raise _must_be_specified(call)
+    return answer(change(server, call.row, call.key, old, body, call.write(), unconditional_uid=False))
+
+
+def _must_be_specified(call: Call) -> Refusal:
+    kind = call.row.kind
+    qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    details = {"name": call.key.name, "group": kind.group, "kind": call.row.kind.kind}
+    cause = {"reason": "FieldValueInvalid", "message": message.partition(": ")[2], "field": "metadata.resourceVersion"}
+    return Refusal(
+        422,
+        "Invalid",
+        f'{qualified} "{call.key.name}" is invalid: {message}',
+        details={**{name: value for name, value in details.items() if value}, "causes": [cause]},
+    )
+
+
+def patch_object(server: ApiServer, call: Call) -> ApiResponse:
+    """PATCH, but for apply."""
+    kind = call.request.content_type.partition(";")[0].strip()
+    supported = (_JSON, _MERGE, *(() if call.row.custom else (_STRATEGIC,)), APPLY_TYPES[0])
+    if kind not in supported:
+        raise unsupported_media(kind, supported)
+    write = call.write()
+    old = record_or_404(server, call.row, call.key)
+    patched = _patched(server, call, kind, old.obj, body_of(call))
+    return answer(change(server, call.row, call.key, old, typed(call, patched), write))
+
+
+def _patched(server: ApiServer, call: Call, kind: str, target: Obj, body: Any) -> Any:
+    try:
+        if kind == _JSON:
+            if not isinstance(body, list):
+                raise bad_request("a JSON patch is a list of operations")
+            return json_patch(target, body)
+        if not isinstance(body, dict):
+            raise bad_request("a patch is a JSON object")
+        if kind == _MERGE:
+            return merge_patch(target, body)
+        return server.strategic(call.row, target, body)
+    except PatchTestError as error:
+        raise Refusal(422, "Invalid", f"the server rejected our request due to an error in our request: {error}",
+                      details={}) from None
+    except (PatchError, StrategicError) as error:
+        details = {"name": call.key.name, "kind": call.row.kind.plural}
+        message = f"the server rejected our request due to an error in our request: {error}"
+        raise Refusal(422, "Invalid", message, details=details) from None
+
+
+def apply_object(server: ApiServer, call: Call) -> ApiResponse:
+    """PATCH with an apply configuration."""
+    write = call.write(apply=True)
+    row, key = call.row, call.key
+    config = _configuration(call)
+    force = call.flag("force")
+    old = server.storage.record(row.resource, key)
+    if old is not None:
+        _check_fences(call, config, old.obj["metadata"])
+        obj, entries = applied(row, old.obj, config, write.manager, force=force, now=server.now_text())
+        return answer(change(server, row, key, old, obj, write, entries=entries))
+    if call.subresource:
+        raise not_found(row.resource, key.name)
+    metadata = config["metadata"]
+    if metadata.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
+        raise conflict(row.resource, key.name, why)
+    if metadata.get("resourceVersion"):
+        raise conflict(row.resource, key.name, "the object does not exist, so it has no resourceVersion")
+    obj, entries = applied(row, {"metadata": {}}, config, write.manager, force=True, now=server.now_text())
+    obj = {name: item for name, item in config.items()}
+    return answer(create(server, row, key.namespace, obj, write, entries=entries), 201)
+
+
+def _configuration(call: Call) -> Obj:
+    body = body_of(call)
+    if not isinstance(body, dict):
+        raise bad_request("an apply configuration is an object")
+    kind = call.row.kind
+    for field in ("apiVersion", "kind"):
+        if not body.get(field):
+            raise bad_request(f"Object '{field.title() if field == 'kind' else field}' is missing in the configuration")
+    config = typed(call, body)
+    if config["metadata"].get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    del kind
+    return config
+
+
+def _check_fences(call: Call, config: Obj, live: Obj) -> None:
+    version = config["metadata"].get("resourceVersion")
+    if version and version != live["resourceVersion"]:
+        why = "the object has been modified; please apply your changes to the latest version and try again"
+        raise conflict(call.row.resource, call.key.name, why)
