@@ -1,8 +1,8 @@
 """A process that plays an API server's watch, so that what it costs to send is not counted as what it costs to read.
 
 Every connection gets the same lines, rendered before it comes: chunked HTTP, one chunk for each event, as fast as it
-reads. A watch that asks for the initial list gets the mark of an empty one, and then a wave for each ``POST /go``: in a
-wave every pod has one event. So whoever measures begins at a known moment, and no two events merge in a queue.
+reads. First comes the list, every pod once; then a wave for each ``POST /go``, in which every pod changes once. So
+whoever measures begins at a known moment, and no two events merge in a queue.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,15 +27,15 @@ _ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def feed(shape: str, events: int, distinct: int) -> Iterator[str]:
+def feed(shape: str, count: int, waves: int) -> Iterator[str]:
     """Run the process; yields its URL.
 
     Args:
         shape: of the pods, a name of :data:`bench.pods.SHAPES`.
-        events: in all.
-        distinct: pods they are about.
+        count: of pods.
+        waves: how many different ones there are; then they come round again.
     """
-    command = [sys.executable, "-m", "bench.feed", shape, str(events), str(distinct)]
+    command = [sys.executable, "-m", "bench.feed", shape, str(count), str(waves)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=_ROOT) as process:
         try:
             assert process.stdout is not None
@@ -44,22 +44,15 @@ def feed(shape: str, events: int, distinct: int) -> Iterator[str]:
             process.terminate()
 
 
-def serve(lines: Iterable[bytes], wave: int, port: int = 0) -> socketserver.ThreadingTCPServer:
-    """A server of these lines on loopback, bound but not started: call ``serve_forever``, then ``server_close``.
-
-    Args:
-        lines: events, each with its line feed.
-        wave: after how many of them a watch that began with a list waits.
-        port: to listen on; 0 for any.
-    """
-    chunks = [_chunk(line) for line in lines]
-    waves = [_batches(chunks[start : start + wave]) for start in range(0, len(chunks), wave)]
+def serve(shape: str, count: int, waves: int) -> socketserver.ThreadingTCPServer:
+    """A server on loopback, bound but not started: call ``serve_forever``, then ``shutdown`` and ``server_close``."""
+    listed = _batches([pods.line("ADDED", shape, number, 1001 + number) for number in range(count)])
+    listed.append(_chunk(pods.initial_events_end(1000 + count)))
+    changes = [
+        _batches([pods.line("MODIFIED", shape, number, 1001 + wave * count + number) for number in range(count)])
+        for wave in range(1, waves + 1)
+    ]
     waiting: list[threading.Event] = []
-
-    def wait() -> None:
-        go = threading.Event()
-        waiting.append(go)
-        go.wait()
 
     class Handler(socketserver.StreamRequestHandler):
         """One connection, one request."""
@@ -76,22 +69,25 @@ def serve(lines: Iterable[bytes], wave: int, port: int = 0) -> socketserver.Thre
                     self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
                     return
                 self.wfile.write(_HEAD)
-                waved = b"sendInitialEvents=true" in request
-                if waved:
-                    self.wfile.write(_chunk(pods.INITIAL_EVENTS_END + b"\n"))
-                for batches in waves:
-                    if waved:
-                        wait()
-                    for batch in batches:
-                        self.wfile.write(batch)
+                self._send(listed)
+                for wave in changes:
+                    go = threading.Event()
+                    waiting.append(go)
+                    go.wait()
+                    self._send(wave)
                 self.rfile.read(1)  # stay open until the reader leaves
 
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
+        def _send(self, batches: Sequence[bytes]) -> None:
+            for batch in batches:
+                self.wfile.write(batch)
+
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     return server
 
 
-def _batches(chunks: Sequence[bytes]) -> list[bytes]:
+def _batches(lines: Sequence[bytes]) -> list[bytes]:
+    chunks = [_chunk(line) for line in lines]
     return [b"".join(chunks[start : start + _BATCH]) for start in range(0, len(chunks), _BATCH)]
 
 
@@ -102,10 +98,10 @@ def _chunk(line: bytes) -> bytes:
 def _main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shape", choices=pods.SHAPES)
-    parser.add_argument("events", type=int)
-    parser.add_argument("distinct", type=int)
+    parser.add_argument("count", type=int)
+    parser.add_argument("waves", type=int)
     wanted = parser.parse_args()
-    with serve(pods.events(pods.SHAPES[wanted.shape], wanted.events, wanted.distinct), wanted.distinct) as server:
+    with serve(wanted.shape, wanted.count, wanted.waves) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)
         os.read(0, 1)  # ends with whoever started it, too

@@ -22,6 +22,8 @@ CONDITION = {
     "lastTransitionTime": "2026-01-01T00:00:00Z",
     "observedGeneration": 1,
 }
+READY = {**CONDITION, "type": "RoleInstanceReady"}
+del READY["observedGeneration"]  # its schema knows none
 COUNTS = {"name": "main", "replicas": 1, "readyReplicas": 0, "updatedReplicas": 1}
 COMPONENT = {
     "name": "main",
@@ -59,7 +61,7 @@ STATUSES: tuple[tuple[Kind, Obj, Obj], ...] = (
         instance("a"),
         {
             "observedGeneration": 1,
-            "conditions": [{**CONDITION, "type": "RoleInstanceReady"}],
+            "conditions": [READY],
             "componentStatuses": [COMPONENT],
             "currentRevision": "a-1",
         },

@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+import msgspec
+
 from rbgctrl.client.transport import ApiRequest, ApiResponse, ApiStream, Transport, Verb
 
 __all__ = ["DryRun", "Intercept", "Recorded", "Recording"]
@@ -45,6 +47,10 @@ class DryRun(_Wrapper):
         """Send it; a write only for show."""
         if request.verb.writes and ("dryRun", "All") not in request.query:
             request = replace(request, query=(*request.query, ("dryRun", "All")))
+        if request.verb is Verb.DELETE and request.body is not None:
+            # A server that finds delete options in the body does not look at the query.
+            options = {**msgspec.json.decode(request.body), "dryRun": ["All"]}
+            request = replace(request, body=msgspec.json.encode(options))
         return await self.inner.send(request)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rbgctrl.api import canonical, conditions, events, labels, names, roles
+from rbgctrl.api import conditions, events, labels, names, roles
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleSpec, RoleStatus
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Condition, ObjectMeta
@@ -20,6 +20,7 @@ from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.ordering import Order, order
 from rbgctrl.plan.patience import rest
+from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import expired, owner_reference, record_group
 
 __all__ = ["group", "ready", "unreadable"]
@@ -76,14 +77,13 @@ def group(node: GroupNode, now: datetime) -> Plan:
 
 def _plan(node: GroupNode, ordering: Order, findings: Sequence[Finding], now: datetime) -> Plan:
     found = node.group
-    assert found.spec is not None  # noqa: S101 - checked by the caller
-    data = canonical.group_revision_data(found.spec)
+    rendered = rendering(found)
     revision = record_group(
         namespace=found.key.namespace,
         group=found.key.name,
         owner=owner_reference(found.KIND.api_version, found.KIND.kind, found.key.name, found.uid),
-        data=data,
-        digest=canonical.group_hash(data),
+        data=rendered.data,
+        digest=rendered.digest,
         revisions=node.revisions,
     )
     faults = _role_faults(node, findings)
@@ -94,12 +94,15 @@ def _plan(node: GroupNode, ordering: Order, findings: Sequence[Finding], now: da
     services = {role.name: _service_name(node, role) for role in node.roles}
     replicas = {role.name: role.spec.replicas for role in node.roles}
     if mode == labels.DISCOVERY_REFINE and any(roles.is_stateful(role.spec) for role in node.roles):
-        apply = discovery.apply_config_map(node, discovery.config(node, replicas, services))
+        text = rendered.once(
+            ("config", repr(replicas), repr(services)), lambda: discovery.config(node, replicas, services)
+        )
+        apply = discovery.apply_config_map(node, text)
         actions += [apply] if apply else []
     for name in (name for wave in ordering.waves for name in wave):
         role = node.role(name)
         if role is not None and name not in broken and name not in waiting:
-            actions += _role_actions(node, role, services[name])
+            actions += _role_actions(node, rendered, role, services[name])
     actions += [
         Delete(kind=RoleInstanceSet, key=orphan.key, uid=orphan.uid, why="the group has no such role any more")
         for orphan in node.orphans
@@ -138,14 +141,12 @@ def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
     )
 
 
-def _role_actions(node: GroupNode, role: RoleNode, service: str) -> list[Action]:
-    spec = node.group.spec
-    assert spec is not None  # noqa: S101 - checked by the caller
+def _role_actions(node: GroupNode, rendered: Rendering, role: RoleNode, service: str) -> list[Action]:
     request = workload.WorkloadRequest(
         group=node.group,
         role=role.spec,
         replicas=role.spec.replicas,
-        revision=canonical.role_hash(role.spec, {item.name: item.template for item in spec.role_templates}),
+        rendered=rendered,
         service=service,
     )
     live = role.workload.set if role.workload is not None else None

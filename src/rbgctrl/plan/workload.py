@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
+
+import msgspec
 
 from rbgctrl.api import labels, names, roles
 from rbgctrl.api.canonical import go_pod_template
@@ -16,8 +19,9 @@ from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Key
 from rbgctrl.api.roles import Pattern
-from rbgctrl.plan.compare import contains, values
+from rbgctrl.plan.compare import contains, fields, values
 from rbgctrl.plan.model import Apply
+from rbgctrl.plan.rendering import Rendering
 from rbgctrl.plan.revision import owner_reference
 from rbgctrl.plan.template import common_labels, environment, inject
 
@@ -32,14 +36,14 @@ class WorkloadRequest:
         group: the group the role belongs to.
         role: the role.
         replicas: instances wanted now.
-        revision: the role's hash.
+        rendered: what the group's spec comes to.
         service: name of its headless Service.
     """
 
     group: RoleBasedGroup
     role: RoleSpec
     replicas: int
-    revision: str
+    rendered: Rendering
     service: str
 
     @property
@@ -144,7 +148,7 @@ def _set_body(request: WorkloadRequest) -> dict[str, Any]:
             "labels": {
                 **role.labels,
                 **request.common,
-                labels.role_revision(role.name): request.revision,
+                labels.role_revision(role.name): request.rendered.hashes[role.name],
                 labels.ROLE_TYPE: roles.role_type(role),
             },
             "annotations": annotations,
@@ -163,7 +167,9 @@ def _set_body(request: WorkloadRequest) -> dict[str, Any]:
                     "baseDelaySeconds": restart.base_delay_seconds,
                     "maxDelaySeconds": restart.max_delay_seconds,
                 },
-                "components": _components(request),
+                "components": request.rendered.once(
+                    ("components", role.name, request.service), lambda: _components(request)
+                ),
             },
             "updateStrategy": strategy,
         },
@@ -185,15 +191,29 @@ def _same_set(body: Mapping[str, Any], live: RoleInstanceSet) -> bool:
     Fields we set must be there; the template, ours as a whole, must be equal. A key the role no longer asks for shows
     in the role's revision label, which covers every field of the role.
     """
+    if live.spec is None:
+        return False
     wanted = dict(body["spec"])
     template = wanted.pop("roleInstanceTemplate")
-    stored = values(live)
     return (
-        "spec" in stored
-        and template == stored["spec"]["roleInstanceTemplate"]
-        and contains(wanted, stored["spec"])
-        and contains(body["metadata"], stored["metadata"])
+        template == _decoded(bytes(live.spec.role_instance_template))
+        and _holds(live.spec, wanted)
+        and _holds(live.metadata, body["metadata"])
     )
+
+
+def _holds(live: msgspec.Struct, wanted: Mapping[str, Any]) -> bool:
+    """Whether the fields of ``wanted`` have those values in ``live``; other fields are not even looked at."""
+    return all(
+        contains(wanted[encoded], values(getattr(live, name)))
+        for name, encoded in fields(type(live))
+        if encoded in wanted
+    )
+
+
+@lru_cache(maxsize=4096)  # a set's template is compared far more often than it changes
+def _decoded(template: bytes) -> Any:
+    return msgspec.json.decode(template)
 
 
 def apply_service(request: WorkloadRequest, workload: RoleInstanceSet, live: Service | None) -> Apply | None:

@@ -82,6 +82,7 @@ def rows() -> tuple[Row, ...]:
             kind=Kind("", "v1", "Node", "nodes", namespaced=False),
             names=Names(singular="node", short=("no",)),
             status=True,
+            born_with_status=True,
             selectable=("spec.unschedulable",),
             prepare=node,
             zero={**both, "status": {"daemonEndpoints": {"kubeletEndpoint": {}}, "nodeInfo": {}}},

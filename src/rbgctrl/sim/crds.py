@@ -76,6 +76,7 @@ def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
         status="status" in subresources,
         scale=_scale(subresources.get("scale")),
         generation=True,
+        source=source,
         validated="x-kubernetes-validations" in str(source),
         columns=tuple(_columns(version.get("additionalPrinterColumns") or ())),
         list_kind=names.get("listKind", ""),

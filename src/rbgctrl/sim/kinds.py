@@ -69,6 +69,7 @@ class Row:
         schema: what its objects hold, and how they are merged.
         custom: defined by a CustomResourceDefinition: no strategic merge, a delete answers with a ``Status``.
         status: it has a status subresource, so a plain write leaves the status alone and the other way round.
+        born_with_status: a status sent with a create is kept; only nodes, which register themselves.
         scale: it has a scale subresource.
         generation: the server counts changes of the spec in ``metadata.generation``.
         graceful: a delete waits for ``deletionGracePeriodSeconds``; only pods.
@@ -78,6 +79,7 @@ class Row:
         check: see :data:`Check`.
         zero: the empty object as Go's types have it; decides which parents appear in managed fields.
         columns: for ``kubectl get``.
+        source: the schema as OpenAPI, for documents; empty when there is none.
         validated: it has rules beside its schema, which are skipped when the schema is broken.
     """
 
@@ -86,6 +88,7 @@ class Row:
     schema: Schema = ANY
     custom: bool = False
     status: bool = False
+    born_with_status: bool = False
     scale: Scale | None = None
     generation: bool = False
     graceful: bool = False
@@ -95,6 +98,7 @@ class Row:
     check: Check | None = None
     zero: Obj = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
+    source: Mapping[str, Any] = field(default_factory=dict)
     validated: bool = False
     resource: str = ""
     list_kind: str = ""

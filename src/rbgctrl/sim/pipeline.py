@@ -86,7 +86,7 @@ def create(
     if row.generation:
         metadata["generation"] = 1
     obj = {**obj, "metadata": metadata}
-    if row.status:
+    if row.status and not row.born_with_status:
         obj.pop("status", None)
     obj = _admitted(server, row, obj, None, write, found)
     key = Key(namespace if row.kind.namespaced else "", name)

@@ -42,6 +42,7 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.main: asyncio.Task[Any] | None = None
+        self._killed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self.frozen = False
         self._stopped: list[asyncio.Future[None]] = []
@@ -82,6 +83,7 @@ class Process:
         Raises:
             RuntimeError: some task swallows every cancellation.
         """
+        self._killed = True
         self.thaw()
         for _ in range(_MOST_ROUNDS):
             alive = [task for task in self._tasks if not task.done()]
@@ -107,7 +109,7 @@ class Process:
 
     def _bury(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
+        if self._killed and not task.cancelled():
             task.exception()  # looked at: what a dying process raised is nobody's business
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from rbgctrl.api.core import ConfigMap, Pod
@@ -62,6 +63,18 @@ async def test_a_dry_run_marks_every_write_and_no_read() -> None:
     await use(Client(DryRun(DryRun(server))))
     marked = [request.query.count(("dryRun", "All")) for request in server.requests]
     assert marked == [0, 1, 1, 1, 1, 1]
+
+
+async def test_a_dry_run_marks_the_options_of_a_delete_because_with_options_the_query_is_ignored() -> None:
+    server = Server()
+    await Client(DryRun(server)).delete(ConfigMap, KEY, uid="u")
+    options = msgspec.json.decode(server.requests[0].body or b"{}")
+    assert options == {
+        "kind": "DeleteOptions",
+        "apiVersion": "v1",
+        "preconditions": {"uid": "u"},
+        "dryRun": ["All"],
+    }
 
 
 async def test_a_recording_keeps_requests_and_outcomes_in_order() -> None:

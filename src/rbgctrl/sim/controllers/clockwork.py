@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
@@ -89,6 +90,11 @@ class Clockwork:
     def busy(self) -> bool:
         """Whether something is going to happen by itself, apart from what runs in the background."""
         return self._soon > 0 or any(not timer.background for timer in self._timers)
+
+    @property
+    def next_due(self) -> float:
+        """When the next thing happens that is not in the background, in loop time; infinite when nothing does."""
+        return min((timer.due for timer in self._timers if not timer.background), default=math.inf)
 
     def stop(self) -> None:
         """Nothing happens any more."""

@@ -114,7 +114,9 @@ class Deployments:
     def _recreate(self, wanted: int, new: Obj, old: list[Obj]) -> None:
         for candidate in old:
             self._scale(candidate, 0)
-        if not any((candidate.get("status") or {}).get("replicas") or candidate["spec"]["replicas"] for candidate in old):
+        if not any(
+            (candidate.get("status") or {}).get("replicas") or candidate["spec"]["replicas"] for candidate in old
+        ):
             self._scale(new, wanted)
 
     def _rolling(self, spec: Mapping[str, Any], new: Obj, old: list[Obj]) -> None:
@@ -187,7 +189,9 @@ class Deployments:
             "availableReplicas": available,
             "unavailableReplicas": max(sum(candidate["spec"]["replicas"] for candidate in sets) - available, 0),
         }
-        unavailable = intstr.floor((found["spec"]["strategy"].get("rollingUpdate") or {}).get("maxUnavailable", 0), wanted)
+        unavailable = intstr.floor(
+            (found["spec"]["strategy"].get("rollingUpdate") or {}).get("maxUnavailable", 0), wanted
+        )
         conditions = (
             ("Available", available >= wanted - unavailable, "MinimumReplicasAvailable", "MinimumReplicasUnavailable"),
             (
@@ -218,7 +222,7 @@ def _number(candidate: Mapping[str, Any]) -> int:
 
 
 def _condition(status: Mapping[str, Any], kind: str, holds: bool, reason: str, now: str) -> dict[str, Any]:
-    old = next((found for found in status.get("conditions") or () if found["type"] == kind), {})
+    old: dict[str, Any] = next((found for found in status.get("conditions") or () if found["type"] == kind), {})
     value = "True" if holds else "False"
     if old.get("status") == value and old.get("reason") == reason:
         return old

@@ -157,7 +157,9 @@ class Kubelet:
                 if name in outdated:
                     yield _Step(f"replace {name}", 0.0, self._on_container(name, podstatus.replaced))
                 elif not found["ready"] and (uid, name) not in self.unready:
-                    yield _Step(f"probe {name}", _seconds(self.options.probe, pod), self._on_container(name, _probed))
+                    yield _Step(
+                        f"probe {name}", _seconds(self.options.probe, pod), self._on_container(name, podstatus.ready)
+                    )
             elif "terminated" in state:
                 if pod["spec"].get("restartPolicy", "Always") == "Always":
                     yield _Step(f"restart {name}", restart, self._restarter(name))
@@ -251,7 +253,10 @@ class Kubelet:
         return act
 
     def _on_container(self, name: str, change: Callable[[Obj, str, list[str]], Obj]) -> _Act:
-        return lambda key, pod: (self._write(key, pod, lambda live, now: change(live, now, [name])), None)[1]
+        def act(key: Key, pod: Obj) -> None:
+            self._write(key, pod, lambda live, now: change(live, now, [name]))
+
+        return act
 
     def _write(self, key: Key, pod: Obj | None, change: Callable[[Obj, str], Obj]) -> Obj | None:
         """Change the status of a pod; of this very one, if it is given."""
@@ -278,7 +283,3 @@ def _seconds(given: Seconds, pod: Obj) -> float:
 
 def _has_image(pod: Obj, part: str) -> bool:
     return any(part in container.get("image", "") for container in pod["spec"]["containers"])
-
-
-def _probed(pod: Obj, now: str, names: list[str]) -> Obj:
-    return podstatus.ready(pod, now, names)

@@ -155,8 +155,14 @@ class NodeLifecycle:
         now = self._desk.stamp()
 
         def change(live: Obj) -> Obj:
-            why = {"reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}
-            status = podstatus.with_condition(live.get("status") or {}, "Ready", "Unknown", now, **why)
+            status = podstatus.with_condition(
+                live.get("status") or {},
+                "Ready",
+                "Unknown",
+                now,
+                reason="NodeStatusUnknown",
+                message="Kubelet stopped posting node status.",
+            )
             return {**live, "status": status}
 
         self._desk.update_status(NODES, Key("", name), change)

@@ -125,9 +125,7 @@ def ended(pod: Obj, now: str, *, phase: str) -> Status:
 def evicted(pod: Obj, now: str, *, message: str) -> Status:
     """The kubelet ended the pod because its node ran short of something."""
     status = {**(pod.get("status") or {}), "phase": "Failed", "reason": "Evicted", "message": message}
-    status = with_condition(
-        status, "DisruptionTarget", "True", now, reason="TerminationByKubelet", message=message
-    )
+    status = with_condition(status, "DisruptionTarget", "True", now, reason="TerminationByKubelet", message=message)
     return _over(pod, status, now, code=137)
 
 
@@ -266,9 +264,9 @@ def settled(pod: Obj, status: Obj, now: str) -> Status:
     """The status with Ready and ContainersReady as its containers and the pod's readiness gates make them."""
     unready = [found["name"] for found in status.get("containerStatuses") or () if not found["ready"]]
     if unready:
-        why = {"reason": "ContainersNotReady", "message": f"containers with unready status: [{' '.join(unready)}]"}
-        made = with_condition(status, "Ready", "False", now, **why)
-        return with_condition(made, "ContainersReady", "False", now, **why)
+        reason, message = "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+        made = with_condition(status, "Ready", "False", now, reason=reason, message=message)
+        return with_condition(made, "ContainersReady", "False", now, reason=reason, message=message)
     shut = gates(pod, status)
     if shut:
         made = with_condition(status, "Ready", "False", now, reason="ReadinessGatesNotReady", message=shut)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from rbgctrl.api.meta import Key
 from rbgctrl.sim.controllers.clockwork import Agenda
@@ -138,7 +137,7 @@ class Scheduler:
         self._start = decision.next_start
         if decision.node:
             self._waiting.pop(pod["metadata"]["uid"], None)
-            self._bind(key, pod, decision.node)
+            self._desk.bind(key, pod["metadata"]["uid"], decision.node)
             return
         uid = pod["metadata"]["uid"]
         before = self._waiting.get(uid)
@@ -146,22 +145,6 @@ class Scheduler:
         self._waiting[uid] = waiting = _Waiting(key, attempts, self._desk.clockwork.loop.time())
         self._say(key, pod, "Unschedulable", decision.message)
         self._agenda.add_after(waiting.key, _LEFTOVERS, background=True)
-
-    def _bind(self, key: Key, pod: Obj, node: str) -> None:
-        found = self._desk.get(NODES, Key("", node))
-        labels: Mapping[str, str] = (found or pod)["metadata"].get("labels") or {}
-        now = self._desk.stamp()
-
-        def change(live: Obj) -> Obj | None:
-            if live["metadata"]["uid"] != pod["metadata"]["uid"] or live["spec"].get("nodeName"):
-                return None
-            status = with_condition(live.get("status") or {}, "PodScheduled", "True", now)
-            # What the API server does with a Binding: the node's place becomes known to the pod, too.
-            own = {**_topology(labels), **(live["metadata"].get("labels") or {})}
-            metadata = {**live["metadata"], "labels": own} if own else live["metadata"]
-            return {**live, "metadata": metadata, "spec": {**live["spec"], "nodeName": node}, "status": status}
-
-        self._desk.bind(key, change)
 
     def _say(self, key: Key, pod: Obj, reason: str, message: str) -> None:
         said = condition(pod.get("status") or {}, "PodScheduled")
@@ -186,7 +169,7 @@ class Scheduler:
 
         self._desk.update_status(PODS, key, change)
         if reason == "Unschedulable":
-            self._desk.event("Pod", pod, "Warning", "FailedScheduling", message)
+            self._desk.event(pod, "Warning", "FailedScheduling", message)
 
     # -- trying again ------------------------------------------------------------------------------------------------
 
@@ -204,14 +187,6 @@ class Scheduler:
             self._agenda.add(waiting.key)
 
 
-def _topology(labels: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: labels[name]
-        for name in ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
-        if name in labels
-    }
-
-
 def _same_node(old: Obj, new: Obj) -> bool:
     """Whether nothing changed that scheduling looks at."""
     return (
@@ -221,7 +196,7 @@ def _same_node(old: Obj, new: Obj) -> bool:
     )
 
 
-def _same_pod(old: Any, new: Any) -> bool:
+def _same_pod(old: Obj, new: Obj) -> bool:
     return (
         old["metadata"].get("labels") == new["metadata"].get("labels")
         and ("deletionTimestamp" in old["metadata"]) == ("deletionTimestamp" in new["metadata"])

@@ -134,9 +134,7 @@ class StatefulSets:
             if revision["data"] == data:
                 name: str = revision["metadata"]["name"]
                 if revision["revision"] != newest:
-                    self._desk.update(
-                        _REVISIONS, Key(namespace, name), lambda live: {**live, "revision": newest + 1}
-                    )
+                    self._desk.update(_REVISIONS, Key(namespace, name), lambda live: {**live, "revision": newest + 1})
                 return name
         digest = revision_hash(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
         name = f"{found['metadata']['name']}-{digest}"

@@ -47,7 +47,9 @@ def nodes_to_find(count: int) -> int:
     return max(count * percent // 100, _SAMPLED_FROM)
 
 
-def decide(pod: Mapping[str, Any], state: State, demands: Demands, start: int, draw: Draw) -> Decision:
+def decide(
+    pod: Mapping[str, Any], state: State, demands: Demands, start: int, draw: Draw, *, sampling: bool = True
+) -> Decision:
     """Choose a node for a pod.
 
     Args:
@@ -56,6 +58,7 @@ def decide(pod: Mapping[str, Any], state: State, demands: Demands, start: int, d
         demands: compiles pods; keep it between calls.
         start: index of the node to look at first, from the last decision.
         draw: decides among equals.
+        sampling: look only at a part of a large cluster, as the real one does.
 
     Raises:
         ValueError: a quantity in the pod cannot be read.
@@ -69,7 +72,8 @@ def decide(pod: Mapping[str, Any], state: State, demands: Demands, start: int, d
         return Decision("", message + _preemption(pod, len(order), len(order)), start)
     candidates = order if demand.names is None else [node for node in order if node.name in demand.names]
     neighbours, spread = Neighbours(pod, state), Spread(pod, demand, state)
-    fitting, reasons = _filter(demand, candidates, neighbours, spread, start)
+    enough = nodes_to_find(len(candidates)) if sampling else len(candidates)
+    fitting, reasons = _filter(demand, candidates, neighbours, spread, start, enough)
     absent = len(order) - len(candidates)
     if not fitting:
         return Decision("", _message(pod, len(order), reasons, absent), (start + len(reasons) + absent) % len(order))
@@ -83,9 +87,8 @@ def decide(pod: Mapping[str, Any], state: State, demands: Demands, start: int, d
 
 
 def _filter(
-    demand: Demand, candidates: Sequence[NodeInfo], neighbours: Neighbours, spread: Spread, start: int
+    demand: Demand, candidates: Sequence[NodeInfo], neighbours: Neighbours, spread: Spread, start: int, enough: int
 ) -> tuple[list[NodeInfo], list[Reason]]:
-    enough = nodes_to_find(len(candidates))
     fitting: list[NodeInfo] = []
     reasons: list[Reason] = []
     with_spread, with_neighbours = spread.required, neighbours.required

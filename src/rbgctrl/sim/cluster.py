@@ -1,0 +1,195 @@
+"""A whole small cluster in this process: ``async with EmbeddedCluster() as cluster``."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from rbgctrl.client import Client
+from rbgctrl.clock import Now, utcnow
+from rbgctrl.sim.controllers import Controllers, ControllersOptions
+from rbgctrl.sim.faults import Faults
+from rbgctrl.sim.loop import VirtualLoop
+from rbgctrl.sim.nodes import domain_nodes
+from rbgctrl.sim.server import ApiServer, ServerOptions
+from rbgctrl.sim.storage import Obj, StoredEvent
+
+__all__ = ["EPOCH", "ClusterOptions", "ControllerError", "EmbeddedCluster"]
+
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""When virtual time begins, as timestamps of the API show it."""
+_IGNORED: Final = ("leases.coordination.k8s.io", "events")
+
+
+class ControllerError(ExceptionGroup[Exception]):
+    """Controllers of the embedded cluster failed: a defect of them, or an object no real server would have taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterOptions:
+    """What a cluster is like.
+
+    Attributes:
+        nodes: manifests of its nodes, or a number of GPU nodes, four to an NVLink domain.
+        seed: decides every tie, generated name and delay that is drawn.
+        now: clock of timestamps in the API. By default loop time since :data:`EPOCH` in virtual time, else the wall
+            clock.
+        server: see :class:`~rbgctrl.sim.server.ServerOptions`.
+        controllers: see :class:`~rbgctrl.sim.controllers.ControllersOptions`.
+    """
+
+    nodes: int | Sequence[Obj] = 8
+    seed: int = 0
+    now: Now | None = None
+    server: ServerOptions = field(default_factory=ServerOptions)
+    controllers: ControllersOptions = field(default_factory=ControllersOptions)
+
+
+class EmbeddedCluster(Faults):
+    """An API server with scheduler, kubelets and the controllers of a cluster; an async context manager.
+
+    In virtual time (see :func:`rbgctrl.sim.run`) hours take seconds and the same seed gives the same run, step by step;
+    on an ordinary loop it runs in real time.
+
+    Args:
+        options: see :class:`ClusterOptions`.
+
+    Attributes:
+        options: as given.
+        server: the API server: its storage, history and audit.
+        controllers: scheduler, kubelets and the others.
+        now: the clock of the cluster; give it to managers on it.
+    """
+
+    def __init__(self, options: ClusterOptions | None = None) -> None:
+        self.options = options or ClusterOptions()
+        self._stack = AsyncExitStack()
+        self._written = 0.0
+
+    async def __aenter__(self) -> Self:
+        """Start it: when this returns, its nodes are Ready.
+
+        Raises:
+            ControllerError: a controller failed.
+        """
+        loop = asyncio.get_running_loop()
+        self.now = self.options.now or (_virtual_clock(loop) if isinstance(loop, VirtualLoop) else utcnow)
+        self.server = ApiServer(now=self.now, seed=self.options.seed, options=self.options.server)
+        self.controllers = Controllers(self.server, self.options.controllers, seed=self.options.seed)
+        self._stack.callback(self.controllers.stop)
+        self._stack.callback(self.server.storage.subscribe(self._on_event))
+        wanted = self.options.nodes
+        self.add_nodes(*(domain_nodes(wanted) if isinstance(wanted, int) else wanted))
+        try:
+            await self.settle(quiet=0.0)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it.
+
+        Raises:
+            ControllerError: a controller failed, and nothing else is being raised.
+        """
+        await self._stack.aclose()
+        if error is None:
+            self.check()
+
+    def check(self) -> None:
+        """Make sure that no controller of the cluster failed.
+
+        Raises:
+            ControllerError: one did.
+        """
+        errors = self.controllers.errors
+        if errors:
+            failed = ControllerError("controllers of the embedded cluster failed", tuple(errors))
+            errors.clear()
+            raise failed
+
+    # -- getting at it -----------------------------------------------------------------------------------------------
+
+    def client(self, *, user: str = "admin", field_manager: str = "rbg", namespace: str = "default") -> Client:
+        """A client in this process, without sockets; close it or use it as a context manager.
+
+        Args:
+            user: who it is, in ``server.audit``.
+            field_manager: name under which its writes are recorded.
+            namespace: for callers that need a default.
+        """
+        transport = self.server.transport(user=user, agent=field_manager)
+        return Client(transport, field_manager=field_manager, namespace=namespace)
+
+    async def serve(self, kubeconfig: Path, *, port: int = 0) -> str:
+        """Serve the API on loopback until the cluster stops, for other processes; returns the URL.
+
+        Args:
+            kubeconfig: file to write, readable only by this user.
+            port: to listen on; 0 for any.
+
+        Raises:
+            OSError: the port is taken, or the file cannot be written.
+        """
+        from rbgctrl.sim.http import serve  # noqa: PLC0415 - tests without sockets need no HTTP server
+
+        served = await self._stack.enter_async_context(serve(self.server, port=port))
+        served.write_kubeconfig(kubeconfig)
+        return served.url
+
+    def add_nodes(self, *manifests: Obj) -> None:
+        """Add nodes; their kubelets report them at once."""
+        for manifest in manifests:
+            self.server.create("nodes", manifest, user="system:node")
+
+    # -- waiting -----------------------------------------------------------------------------------------------------
+
+    async def settle(self, *, quiet: float = 5.0, within: float = 3600.0) -> None:
+        """Return once the cluster has nothing to do and nobody has written for ``quiet`` seconds.
+
+        Leases and Events do not count, nor what only happens after minutes (evictions from lost nodes, another look at
+        pods that fit nowhere).
+
+        Args:
+            quiet: how long nobody may have written; longer than what a controller under test may wait.
+            within: seconds until giving up.
+
+        Raises:
+            TimeoutError: it does not settle.
+            ControllerError: a controller of the cluster failed.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            await asyncio.sleep(0)
+            self.check()
+            now = loop.time()
+            rest = self._written + quiet - now
+            if rest <= 0 and not self.controllers.busy:
+                return
+            if now - began > within:
+                raise TimeoutError(f"the cluster has not settled within {within:g} s")
+            next_due = self.controllers.clockwork.next_due
+            pause = max(rest, (next_due - now) if math.isfinite(next_due) else 0.0)
+            await asyncio.sleep(max(pause, 0.0))
+
+    def _on_event(self, event: StoredEvent) -> None:
+        if event.resource not in _IGNORED:
+            self._written = asyncio.get_running_loop().time()
+
+
+def _virtual_clock(loop: asyncio.AbstractEventLoop) -> Now:
+    def now() -> datetime:
+        return EPOCH + timedelta(seconds=loop.time())
+
+    return now
