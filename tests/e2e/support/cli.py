@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,11 +70,24 @@ class Running:
         """Send it a signal."""
         self._process.send_signal(number)
 
-    async def end(self) -> int:
-        """Read the rest of its output and wait for its end; the exit code, negative when a signal killed it."""
-        assert self._process.stdout is not None
-        self.out += (await self._process.stdout.read()).decode()
+    async def end(self, within: float = 60.0) -> int:
+        """Read the rest of its output and wait for its end; the exit code, negative when a signal killed it.
+
+        One that does not end is made to say where it stands: its threads' stacks are in the output.
+        """
+        try:
+            async with asyncio.timeout(within):
+                await self._read_on()
+        except TimeoutError:
+            self._process.send_signal(signal.SIGABRT)
+            await self._read_on()
+            raise AssertionError(f"it did not end within {within:g} s:\n{self.out}") from None
         return await self._process.wait()
+
+    async def _read_on(self) -> None:
+        assert self._process.stdout is not None
+        while chunk := await self._process.stdout.read(65536):
+            self.out += chunk.decode(errors="replace")
 
 
 @asynccontextmanager
@@ -86,7 +100,7 @@ async def started(
         *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=_environment(kubeconfig) | {"PYTHONUNBUFFERED": "1"},
+        env=_environment(kubeconfig) | {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
     )
     running = Running(process)
     try:
