@@ -43,31 +43,50 @@ async def attempt(work: Coroutine[Any, Any, T], *, timeout: float | None, name: 
         CancelledError: the caller was cancelled; ``work`` was cancelled too and has ended.
         BaseException: ``work`` raised what is no ``Exception``.
     """
-    task = asyncio.get_running_loop().create_task(work, name=name)
-    late, interrupt = False, None
-    while not task.done():
-        try:
-            await _end_of(task, None if late or interrupt else timeout)
-        except asyncio.CancelledError as error:
-            interrupt = error
-            task.cancel()
-        else:
-            if not task.done():
-                late = True
-                task.cancel()
-    cause = _cancellation(task) if task.cancelled() else task.exception()
-    if cause is not None and not isinstance(cause, asyncio.CancelledError | Exception):
-        raise cause
-    if interrupt is not None:
-        raise interrupt
+    worker = asyncio.current_task()
+    assert worker is not None  # noqa: S101 - a coroutine runs in a task
+    cancellations = worker.cancelling()
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work, name=name)
+    late = False
+
+    def expire() -> None:
+        nonlocal late
+        late = True
+        task.cancel()
+
+    timer = None if timeout is None else loop.call_later(timeout, expire)
+    interrupt: BaseException | None = None
+    try:
+        # Cancelling a worker that waits here cancels the task, and the worker goes on only once that has ended.
+        await task
+    except asyncio.CancelledError as error:
+        interrupt = error
+    except Exception:  # noqa: BLE001, S110 - read from the task below, once it is known who was cancelled
+        pass
+    finally:
+        if timer is not None:
+            timer.cancel()
+    if worker.cancelling() > cancellations:
+        if task.done() and not task.cancelled():
+            task.exception()  # seen; the cancellation is what counts
+        raise interrupt or asyncio.CancelledError
+    return _outcome(task, interrupt, timeout if late else None)
+
+
+def _outcome(task: asyncio.Task[T], cancellation: BaseException | None, late: float | None) -> T | Exception:
+    """What came of a task that has ended: cancelled as ``cancellation`` shows, or ``late`` by that timeout."""
+    cause = (cancellation or _cancellation(task)) if task.cancelled() else task.exception()
     if cause is None:
         return task.result()
-    if late:
-        failure: Exception = ReconcileTimeoutError(f"not finished after {timeout:g} s")
+    if late is not None:
+        failure: Exception = ReconcileTimeoutError(f"not finished after {late:g} s")
     elif isinstance(cause, asyncio.CancelledError):
         failure = StrayCancellationError("something the reconciler awaited was cancelled")
-    else:
+    elif isinstance(cause, Exception):
         return cause
+    else:
+        raise cause
     failure.__cause__ = cause
     return failure
 
@@ -79,22 +98,3 @@ def _cancellation(task: asyncio.Task[Any]) -> BaseException | None:
     except asyncio.CancelledError as error:
         return error
     return None
-
-
-async def _end_of(task: asyncio.Task[Any], seconds: float | None) -> None:
-    """Return when the task has ended or the time is up. As ``asyncio.wait``, at half the cost."""
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[None] = loop.create_future()
-
-    def wake(_: object = None) -> None:
-        if not waiter.done():
-            waiter.set_result(None)
-
-    timer = None if seconds is None else loop.call_later(seconds, wake)
-    task.add_done_callback(wake)
-    try:
-        await waiter
-    finally:
-        task.remove_done_callback(wake)
-        if timer is not None:
-            timer.cancel()
