@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import msgspec
 import orjson
 import uvloop
@@ -21,9 +20,9 @@ import uvloop
 from rbgctrl.api import labels
 from rbgctrl.api.core import Pod
 from rbgctrl.client import Client, HttpTransport
-from rbgctrl.client.config import Cluster
 from rbgctrl.client.credentials import Anonymous
 from rbgctrl.client.decode import decoder
+from rbgctrl.client.target import Cluster
 from rbgctrl.informers import Informer
 from rbgctrl.runtime import handlers
 from rbgctrl.runtime.controller import Controller, ControllerOptions
@@ -31,7 +30,7 @@ from rbgctrl.runtime.logs import LogOptions, configure
 from rbgctrl.runtime.metrics import Metrics
 from rbgctrl.runtime.result import DONE, Request, Result
 
-__all__ = ["WAYS", "Spent", "consume"]
+__all__ = ["WAYS", "Spent", "consume", "node_of", "role_of"]
 
 _WORKERS = 4
 _PATIENCE = 120.0
@@ -41,23 +40,42 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """What one measurement found.
 
     Attributes:
-        cpu: seconds of this process, user and system, from the first event to the last.
-        events: that were read meanwhile.
+        cpu: seconds of this process, user and system, that each wave took.
+        events: that were read in all waves.
         reconciled: how many reconciles they led to; 0 where there is no reconciler.
     """
 
-    cpu: float
+    cpu: tuple[float, ...]
     events: int
     reconciled: int = 0
 
+    @property
+    def best(self) -> float:
+        """Seconds of CPU time per event, in the best wave."""
+        return min(self.cpu) * len(self.cpu) / self.events
 
-async def pipeline(url: str, count: int, waves: int, *, metrics: bool = False) -> Spent:
-    """Ours: stream, decode, store with two more indexes, queue, four workers, a reconcile that does nothing."""
+
+async def pipeline(url: str, count: int, waves: int) -> Spent:
+    """Ours, as it comes: stream, decode, store with two more indexes, queue, four workers, a reconcile of nothing."""
+    return await _pipeline(url, count, waves, together=2)
+
+
+async def each(url: str, count: int, waves: int) -> Spent:
+    """Ours, and no two events merge: every event has a reconcile of its own."""
+    return await _pipeline(url, count, waves)
+
+
+async def daemon(url: str, count: int, waves: int) -> Spent:
+    """Ours, as it comes, with everything counted for Prometheus as in the daemon."""
+    return await _pipeline(url, count, waves, together=2, metrics=True)
+
+
+async def _pipeline(url: str, count: int, waves: int, *, together: int = 1, metrics: bool = False) -> Spent:
     measured = Metrics() if metrics else None
     async with _client(url) as client:
         informer = Informer(client, Pod, observer=measured.informers if measured else None)
-        informer.store.add_index("role", _role)
-        informer.store.add_index("node", _node)
+        informer.store.add_index("role", role_of)
+        informer.store.add_index("node", node_of)
         reconciler = _Counting()
         controller = Controller("bench", reconciler, options=ControllerOptions(workers=_WORKERS))
         if measured is not None:
@@ -65,25 +83,22 @@ async def pipeline(url: str, count: int, waves: int, *, metrics: bool = False) -
         controller.watch(informer, handlers.itself)
         running = [asyncio.create_task(informer.run()), asyncio.create_task(controller.run())]
         try:
-            await reconciler.reach(count)  # the list
-            lines = informer.statistics().lines
+            await _settled(informer, controller, count + 1)
+            listed = reconciler.done
             gc.collect()
-            started = time.process_time()
-            for wave in range(1, waves + 1):
-                await _go(url)
-                await reconciler.reach(count * (1 + wave))
-            cpu = time.process_time() - started
-            return Spent(cpu=cpu, events=informer.statistics().lines - lines, reconciled=reconciler.done - count)
+            cpu = []
+            for wave in range(together, waves + 1, together):
+                started = time.process_time()
+                await _go(url, together)
+                await _settled(informer, controller, count * (1 + wave) + 1)
+                cpu.append(time.process_time() - started)
+            read = informer.statistics().lines - count - 1
+            return Spent(cpu=tuple(cpu), events=read, reconciled=reconciler.done - listed)
         finally:
             controller.stop()
             await running[1]
             running[0].cancel()
             await asyncio.wait(running)
-
-
-async def daemon(url: str, count: int, waves: int) -> Spent:
-    """Ours with everything counted for Prometheus, as the daemon does."""
-    return await pipeline(url, count, waves, metrics=True)
 
 
 async def framing(url: str, count: int, waves: int) -> Spent:
@@ -114,18 +129,19 @@ async def rival(url: str, count: int, waves: int) -> Spent:
             if read == count:
                 break
         gc.collect()
-        started = time.process_time()
+        cpu = []
         for _ in range(waves):
+            started = time.process_time()
             await _go(url)
             async for _ in stream:
                 read += 1
                 if not read % count:
                     break
-        cpu = time.process_time() - started
-    return Spent(cpu=cpu, events=count * waves)
+            cpu.append(time.process_time() - started)
+    return Spent(cpu=tuple(cpu), events=count * waves)
 
 
-WAYS = {way.__name__: way for way in (pipeline, daemon, framing, decoding, unit, rival)}
+WAYS = {way.__name__: way for way in (pipeline, each, daemon, framing, decoding, unit, rival)}
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop] | None] = {"asyncio": None, "uvloop": uvloop.new_event_loop}
 
 
@@ -141,21 +157,16 @@ class _Counting:
 
     def __init__(self) -> None:
         self.done = 0
-        self._target = -1
-        self._reached = asyncio.Event()
 
     async def reconcile(self, request: Request) -> Result:  # noqa: ARG002 - the protocol
         self.done += 1
-        if self.done == self._target:
-            self._reached.set()
         return DONE
 
-    async def reach(self, target: int) -> None:
-        """Return when ``target`` reconciles have been made in all."""
-        self._target = target
-        self._reached.clear()
-        if self.done < target:
-            await self._reached.wait()
+
+async def _settled(informer: Informer[Pod], controller: Controller, lines: int) -> None:
+    """Return when so many lines have been read and nothing is left to do."""
+    while informer.statistics().lines < lines or not controller.statistics().idle:  # noqa: ASYNC110 - two statistics are polled, outside of what is measured
+        await asyncio.sleep(0.001)
 
 
 async def _lines(url: str, count: int, waves: int, take: Callable[[bytes], Any]) -> Spent:
@@ -164,8 +175,9 @@ async def _lines(url: str, count: int, waves: int, take: Callable[[bytes], Any])
         for _ in range(count + 1):  # the list and its end
             take(await anext(lines))
         gc.collect()
-        started = time.process_time()
+        cpu = []
         for _ in range(waves):
+            started = time.process_time()
             await _go(url)
             left = count
             async for line in lines:
@@ -173,8 +185,8 @@ async def _lines(url: str, count: int, waves: int, take: Callable[[bytes], Any])
                 left -= 1
                 if not left:
                     break
-        cpu = time.process_time() - started
-    return Spent(cpu=cpu, events=count * waves)
+            cpu.append(time.process_time() - started)
+    return Spent(cpu=tuple(cpu), events=count * waves)
 
 
 @asynccontextmanager
@@ -186,17 +198,20 @@ async def _client(url: str) -> AsyncIterator[Client]:
         await transport.close()
 
 
-async def _go(url: str) -> None:
-    async with aiohttp.ClientSession() as session, session.post(f"{url}/go") as response:
-        response.raise_for_status()
+async def _go(url: str, waves: int = 1) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /go/%d HTTP/1.1\r\n\r\n" % waves)
+    await reader.readline()
+    writer.close()
+    await writer.wait_closed()
 
 
-def _role(pod: Pod) -> tuple[str, ...]:
-    own = pod.metadata.labels
-    return (f"{pod.metadata.namespace}/{own.get(labels.GROUP_NAME) or own.get('app.kubernetes.io/name')}",)
+def role_of(pod: Pod) -> tuple[str, ...]:
+    return (pod.metadata.labels.get(labels.ROLE_NAME, ""),)
 
 
-def _node(pod: Pod) -> tuple[str, ...]:
+def node_of(pod: Pod) -> tuple[str, ...]:
     return (pod.spec.node_name,)
 
 

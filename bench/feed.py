@@ -1,8 +1,8 @@
 """A process that plays an API server's watch, so that what it costs to send is not counted as what it costs to read.
 
 Every connection gets the same lines, rendered before it comes: chunked HTTP, one chunk for each event, as fast as it
-reads. First comes the list, every pod once; then a wave for each ``POST /go``, in which every pod changes once. So
-whoever measures begins at a known moment, and no two events merge in a queue.
+reads. First comes the list, every pod once; then, after each ``POST /go/N``, N waves, in each of which every pod
+changes once. So whoever measures begins at a known moment, and decides whether events can merge in a queue.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def feed(shape: str, count: int, waves: int) -> Iterator[str]:
     Args:
         shape: of the pods, a name of :data:`bench.pods.SHAPES`.
         count: of pods.
-        waves: how many different ones there are; then they come round again.
+        waves: how many there are.
     """
     command = [sys.executable, "-m", "bench.feed", shape, str(count), str(waves)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, cwd=_ROOT) as process:
@@ -52,7 +52,7 @@ def serve(shape: str, count: int, waves: int) -> socketserver.ThreadingTCPServer
         _batches([pods.line("MODIFIED", shape, number, 1001 + wave * count + number) for number in range(count)])
         for wave in range(1, waves + 1)
     ]
-    waiting: list[threading.Event] = []
+    gates: list[threading.Semaphore] = []  # one for each watch, those of the past included
 
     class Handler(socketserver.StreamRequestHandler):
         """One connection, one request."""
@@ -63,17 +63,17 @@ def serve(shape: str, count: int, waves: int) -> socketserver.ThreadingTCPServer
             while self.rfile.readline().strip():
                 pass
             with suppress(OSError):  # readers leave when they have enough
-                if request.startswith(b"POST"):
-                    while waiting:
-                        waiting.pop().set()
+                if request.startswith(b"POST /go/"):
+                    for gate in gates:
+                        gate.release(int(request.split()[1][4:]))
                     self.wfile.write(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
                     return
                 self.wfile.write(_HEAD)
+                gate = threading.Semaphore(0)
+                gates.append(gate)
                 self._send(listed)
                 for wave in changes:
-                    go = threading.Event()
-                    waiting.append(go)
-                    go.wait()
+                    gate.acquire()
                     self._send(wave)
                 self.rfile.read(1)  # stay open until the reader leaves
 

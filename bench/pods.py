@@ -27,6 +27,7 @@ _FROM_LABELS = {
     "RBG_ROLE_INSTANCE_NAME": labels.ROLE_INSTANCE_NAME,
 }
 
+
 def plain(number: int, resource_version: int) -> dict[str, Any]:
     """A pod of 4.3 KB, as a workload controller of any kind makes them."""
     app = f"server-{number // 8}"
@@ -179,7 +180,7 @@ def _status(number: int, image: str, kinds: Sequence[str]) -> dict[str, Any]:
 
 def _managed_fields(metadata: dict[str, Any], spec: dict[str, Any], status: dict[str, Any]) -> list[dict[str, Any]]:
     container = spec["containers"][0]
-    environment = {
+    environment: dict[str, Any] = {
         _key("name", item["name"]): {".": {}, **{f"f:{field}": {} for field in item}} for item in container["env"]
     }
     fields = {".": {}, "f:env": {".": {}, **environment}, **_fields(container, leave=("env",))}
@@ -187,7 +188,7 @@ def _managed_fields(metadata: dict[str, Any], spec: dict[str, Any], status: dict
         "f:metadata": {"f:labels": {".": {}, **_fields(metadata["labels"])}, "f:ownerReferences": {".": {}}},
         "f:spec": {"f:containers": {_key("name", "engine"): fields}, **_fields(spec, leave=("containers",))},
     }
-    probed = {".": {}, "f:lastProbeTime": {}, "f:lastTransitionTime": {}, "f:status": {}, "f:type": {}}
+    probed: dict[str, Any] = {".": {}, "f:lastProbeTime": {}, "f:lastTransitionTime": {}, "f:status": {}, "f:type": {}}
     probes = {_key("type", kind): probed for kind in ("Ready", "ContainersReady")}
     by_kubelet = {"f:status": {"f:conditions": probes, **_fields(status, leave=("conditions",))}}
     entry = {"operation": "Update", "apiVersion": "v1", "time": metadata["creationTimestamp"], "fieldsType": "FieldsV1"}
