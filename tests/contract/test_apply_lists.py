@@ -94,7 +94,7 @@ async def test_ownership_of_list_entries_is_recorded_by_key(api: Api) -> None:
 @case
 async def test_a_create_owns_what_was_defaulted_an_apply_does_not(api: Api) -> None:
     made = await api.manager("us").create(RoleBasedGroup, {"metadata": metadata("a"), **roles({"name": "one"})})
-    entry = {".": {}, "f:minReadySeconds": {}, "f:name": {}, "f:podManagementPolicy": {}, "f:replicas": {}}
+    entry: Obj = {".": {}, "f:minReadySeconds": {}, "f:name": {}, "f:podManagementPolicy": {}, "f:replicas": {}}
     assert fields(made, "us") == {"f:spec": {".": {}, "f:roles": {".": {}, 'k:{"name":"one"}': entry}}}
 
 

@@ -278,7 +278,8 @@ async def test_metadata_is_checked(api: Api, kind: Kind, wrong: Obj, where: str)
 
 @case
 async def test_a_dry_run_answers_and_leaves_nothing(api: Api) -> None:
-    for kind, body in (*EVERY, (Event, _event(api))):
+    each: tuple[tuple[Kind, Obj], ...] = (*EVERY, (Event, _event(api)))
+    for kind, body in each:
         made = await api.create(kind, body, {"dryRun": "All"})
         assert made["metadata"]["name"] == "a"
         assert made["metadata"]["uid"]

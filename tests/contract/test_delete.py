@@ -41,6 +41,7 @@ PLAIN: tuple[tuple[Kind, Obj], ...] = (
     (ControllerRevision, {"metadata": metadata("a"), "revision": 1, "data": {}}),
 )
 SPOKEN: tuple[tuple[Kind, Obj], ...] = ((Pod, pod("a")), (Service, service("a", {"clusterIP": "None"})))
+FENCED: tuple[tuple[Kind, Obj], ...] = (*OURS, (ConfigMap, config_map("a")), *SPOKEN)
 BOUND = {"nodeName": "nowhere"}  # a node that is not there: its kubelet never ends the pod
 
 
@@ -101,7 +102,7 @@ async def test_nothing_is_deleted_twice(api: Api, kind: Kind, body: Obj) -> None
 # -- fences ------------------------------------------------------------------------------------------------------------
 
 
-@kinds(*OURS, (ConfigMap, config_map("a")), *SPOKEN)
+@kinds(*FENCED)
 @case
 async def test_a_delete_of_another_uid_is_a_conflict(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -116,7 +117,7 @@ async def test_a_delete_of_another_uid_is_a_conflict(api: Api, kind: Kind, body:
     await api.delete(kind, "a", uid=made["metadata"]["uid"])
 
 
-@kinds(*OURS, (ConfigMap, config_map("a")), *SPOKEN)
+@kinds(*FENCED)
 @case
 async def test_a_delete_of_an_older_version_is_a_conflict(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
@@ -133,7 +134,7 @@ async def test_a_delete_of_an_older_version_is_a_conflict(api: Api, kind: Kind, 
 
 @case
 async def test_a_delete_for_show_leaves_the_object(api: Api) -> None:
-    for kind, body in (*OURS, (ConfigMap, config_map("a")), *SPOKEN):
+    for kind, body in FENCED:
         made = await api.create(kind, body)
         show = api.client.with_transport(DryRun(api.client.transport))
         await show.delete(kind, Key(api.namespace, "a"), uid=made["metadata"]["uid"])
@@ -182,7 +183,7 @@ async def test_a_finalizer_holds_the_object_until_it_is_removed(api: Api, kind: 
     assert await api.find(kind, "a") is None
 
 
-@kinds(*OURS, (ConfigMap, config_map("a")))
+@kinds(*FENCED[:4])
 @case
 async def test_each_finalizer_has_its_turn(api: Api, kind: Kind, body: Obj) -> None:
     both = ["example.com/x", "example.com/y"]
@@ -288,7 +289,7 @@ async def test_a_negative_period_means_one_second(api: Api) -> None:
 
 @case
 async def test_kinds_without_grace_ignore_the_period(api: Api) -> None:
-    for kind, body in (*OURS, (ConfigMap, config_map("a"))):
+    for kind, body in FENCED[:4]:
         await api.create(kind, body)
         await api.delete(kind, "a", grace_period_seconds=30)
         assert await api.find(kind, "a") is None

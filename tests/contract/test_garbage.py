@@ -5,6 +5,8 @@ Others do the work, after a while; so all these cases run at the same time on on
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from contract.support import Api, Obj, config_map, group, instance, instance_set, metadata, owner, pod, together
@@ -17,7 +19,7 @@ from rbgctrl.client import ForbiddenError, NotFoundError
 HELD = ["example.com/x"]
 
 
-def owned(name: str, *owners: Obj, **more: object) -> Obj:
+def owned(name: str, *owners: Obj, **more: Any) -> Obj:
     return config_map(name, ownerReferences=list(owners), **more)
 
 
@@ -141,7 +143,6 @@ async def test_a_collected_pod_on_a_node_is_given_its_grace_period(api: Api) -> 
 # -- foreground --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(240)
 @together
 async def test_in_the_foreground_an_owner_waits_for_the_dependents_that_block_it(api: Api) -> None:
     made = await api.create(ConfigMap, config_map("owner"))

@@ -130,7 +130,7 @@ async def test_a_revision_is_renumbered_and_its_data_never_changes(api: Api) -> 
 @case
 async def test_a_json_patch_adds_replaces_moves_copies_and_removes(api: Api, kind: Kind, body: Obj) -> None:
     await api.create(kind, body)
-    operations = [
+    operations: list[Obj] = [
         {"op": "add", "path": "/metadata/labels", "value": {"a": "1", "b/c": "2"}},
         {"op": "replace", "path": "/metadata/labels/a", "value": "3"},
         {"op": "copy", "from": "/metadata/labels/a", "path": "/metadata/labels/d"},
@@ -146,7 +146,7 @@ async def test_a_json_patch_adds_replaces_moves_copies_and_removes(api: Api, kin
 @case
 async def test_a_json_patch_whose_test_fails_changes_nothing(api: Api, kind: Kind, body: Obj) -> None:
     made = await api.create(kind, body)
-    operations = [
+    operations: list[Obj] = [
         {"op": "add", "path": "/metadata/labels", "value": {"b": "c"}},
         {"op": "test", "path": "/metadata/uid", "value": NOBODY},
     ]

@@ -184,7 +184,7 @@ async def test_the_status_of_our_kinds_is_fenced_by_version_not_by_uid(
     fence = {"resourceVersion": made["metadata"]["resourceVersion"]}
     with pytest.raises(ConflictError, match="the object has been modified"):
         await api.patch(kind, "a", {"metadata": fence, "status": {"observedGeneration": 7}}, subresource="status")
-    tested = [
+    tested: list[Obj] = [
         {"op": "test", "path": "/metadata/uid", "value": NOBODY},
         {"op": "replace", "path": "/status/observedGeneration", "value": 7},
     ]

@@ -45,6 +45,8 @@ WATCH = Call(verb="watch", resource="pods")
         (Match("patch", name="llm-prefill-?"), False),
         (Match("patch", namespace="other"), False),
         (Match("patch", form="page"), False),
+        (Match("write", "!events|leases.*"), True),
+        (Match("write", "!pods|events"), False),
     ],
 )
 def test_a_request_fits_a_match_when_every_pattern_does(match: Match, fits: bool) -> None:

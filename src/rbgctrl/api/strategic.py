@@ -73,7 +73,9 @@ _FIELDS: Final = {name: _parse(text) for name, text in _TYPES.items()}
 _UNKNOWN: Final = _Field()
 
 
-def strategic_merge(target: Mapping[str, Any], patch: Mapping[str, Any], kind: str = "PodTemplateSpec") -> dict[str, Any]:
+def strategic_merge(
+    target: Mapping[str, Any], patch: Mapping[str, Any], kind: str = "PodTemplateSpec"
+) -> dict[str, Any]:
     """``target`` with ``patch`` merged in.
 
     Args:
@@ -139,9 +141,7 @@ def _retained(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, 
 def _plain(value: Any) -> Any:
     """A patch's value for a field that was not there: without directives and nulls."""
     if isinstance(value, Mapping):
-        return {
-            name: _plain(item) for name, item in value.items() if item is not None and not _is_directive(name)
-        }
+        return {name: _plain(item) for name, item in value.items() if item is not None and not _is_directive(name)}
     if isinstance(value, list):
         return [
             _plain(item)
@@ -160,7 +160,7 @@ def _is_directive(name: str) -> bool:
 
 def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None) -> set[str]:
     """Merge the lists whose order the patch names; returns their fields."""
-    done = set()
+    done: set[str] = set()
     for name, order in patch.items():
         if not name.startswith(_ORDER):
             continue

@@ -115,7 +115,7 @@ class HttpTransport:
                 broken=lambda error: self._failure(error, request, sent=True),
             )
         finally:
-            response.close()
+            _hang_up(response)
 
     async def close(self) -> None:
         """Close all connections; safe to call twice."""
@@ -282,6 +282,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
         if response.status < 400:
             raise
         return b""
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """End a stream at once: a TLS connection closed politely lives on until the other side agrees."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 def _check(request: ApiRequest, response: aiohttp.ClientResponse, body: bytes, *, streamed: bool = False) -> None:

@@ -10,6 +10,8 @@ import msgspec
 
 __all__ = ["contains", "fields", "values"]
 
+_PLAIN = frozenset((str, int, bool, float, type(None)))  # most of what is compared; asking an ABC costs ten times more
+
 
 def contains(wanted: Any, live: Any) -> bool:
     """Whether every field of ``wanted`` has that value in ``live``.
@@ -17,6 +19,8 @@ def contains(wanted: Any, live: Any) -> bool:
     Objects may hold more fields than wanted (defaults, other writers); lists must match item by item. A wanted zero
     value (``0``, ``False``, ``""``, empty) equals an absent field, as the server may leave it out.
     """
+    if type(wanted) in _PLAIN:
+        return bool(wanted == live)
     if isinstance(wanted, Mapping):
         return (not wanted and live is None) or (
             isinstance(live, Mapping) and all(_field(value, live.get(name)) for name, value in wanted.items())
@@ -44,6 +48,8 @@ def fields(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
 
 def values(item: Any) -> Any:
     """A Struct as JSON values with every field spelled out but None, unlike the encoder, which omits defaults."""
+    if type(item) in _PLAIN:
+        return item
     if isinstance(item, msgspec.Struct):
         return {
             encoded: values(found) for name, encoded in fields(type(item)) if (found := getattr(item, name)) is not None

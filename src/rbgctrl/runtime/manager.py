@@ -208,6 +208,11 @@ class Manager:
         self._checks[name] = fn
 
     @property
+    def controllers(self) -> tuple[Controller, ...]:
+        """The controllers added so far."""
+        return tuple(self._controllers)
+
+    @property
     def ready(self) -> bool:
         """Whether every readiness check passes: as ``/readyz``."""
         return not any(ask(self._checks).values())
@@ -263,7 +268,8 @@ class Manager:
                         await self._end([task for task in self._background.values() if not task.done()])
 
     async def _start_and_lead(self) -> None:
-        self._start("loop lag", LoopLag(self.metrics.lag).run())
+        if not getattr(asyncio.get_running_loop(), "virtual", False):  # virtual time waits: nothing is ever late
+            self._start("loop lag", LoopLag(self.metrics.lag).run())
         # 2. Preflight: is this a cluster we can work in? Here, so that a server that is down is waited for.
         if self._preflight is not None:
             self._state = "waiting for the API server"

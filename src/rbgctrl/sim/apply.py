@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rbgctrl.sim.fields import (
-    ANY,
     Fields,
-    added,
     compared,
     declared,
     difference,
@@ -21,8 +19,8 @@ from rbgctrl.sim.fields import (
     value_key,
 )
 from rbgctrl.sim.kinds import Row
-from rbgctrl.sim.managed import APPLY, Manager, entry_of, root_schema, sort_entries, stripped
-from rbgctrl.sim.schema import Schema
+from rbgctrl.sim.managed import APPLY, UPDATE, Manager, entry_of, root_schema, sort_entries, stripped
+from rbgctrl.sim.schema import ANY, Schema
 from rbgctrl.sim.status import Cause, Refusal
 from rbgctrl.sim.storage import Obj
 
@@ -44,31 +42,46 @@ def applied(row: Row, live: Obj, config: Obj, manager: Manager, *, force: bool, 
         Refusal: 409, others own fields that would change.
     """
     schema = root_schema(row)
-    entries: list[Obj] = live["metadata"].get("managedFields") or []
-    mine = stripped(declared(schema, config))
-    result = merged(schema, live, config)
-    changed, removed = compared(schema, live, result)
-    changed, removed = stripped(changed), stripped(removed)
+    entries: list[Obj] = live["metadata"].get("managedFields") or _before_first(row, live, manager, now)
+    mine = stripped(declared(schema, config) or {})
     others = [entry for entry in entries if Manager.of(entry) != manager]
     own = next((entry for entry in entries if Manager.of(entry) == manager), None)
-    kept = _disputed(row, others, changed, removed, force=force)
+    result = merged(schema, live, config)
     last: Fields = own["fieldsV1"] if own is not None else {}
     if last:
         owned = mine
-        for entry in kept:
+        for entry in others:
             owned = union(owned, entry["fieldsV1"])
         gone = difference(named(schema, last), named(schema, owned))
         if gone:
-            result = without(schema, result, gone)
-    found = list(kept)
+            # Metadata holds what nobody owns, the name for one: it never goes as a whole.
+            metadata = {name: node for name, node in gone.pop("f:metadata", {}).items() if name != "."}
+            result = without(schema, result, {**gone, "f:metadata": metadata} if metadata else gone)
+    changed, removed = compared(schema, live, result)
+    changed, removed = stripped(changed), stripped(removed)
+    found = _disputed(others, changed, removed, force=force)
     if mine:
-        found.append(own if own is not None and last == mine else entry_of(manager, mine, now))
+        # An apply that changes nothing leaves the time as it is, or unset when it is the first.
+        time = now if changed or removed or "uid" not in live["metadata"] else (own or {}).get("time", "")
+        found.append(entry_of(manager, mine, time))
     return result, sort_entries(found)
 
 
-def _disputed(row: Row, others: list[Obj], changed: Fields, removed: Fields, *, force: bool) -> list[Obj]:
+def _before_first(row: Row, live: Obj, manager: Manager, now: str) -> list[Obj]:
+    """The entry of whoever wrote an object that nobody was recorded to own."""
+    if "uid" not in live["metadata"]:
+        return []
+    present, _ = compared(root_schema(row), row.zero, live)
+    fields = stripped(present)
+    if row.status:
+        fields.pop("f:status", None)
+    return [entry_of(Manager("before-first-apply", UPDATE, manager.api_version), fields, now)] if fields else []
+
+
+def _disputed(others: list[Obj], changed: Fields, removed: Fields, *, force: bool) -> list[Obj]:
     """The entries of others after the change; refuses it when they own some of it and it is not forced."""
-    found, causes = [], []
+    found: list[Obj] = []
+    causes: list[Cause] = []
     for entry in others:
         fields: Fields = entry["fieldsV1"]
         lost = intersection(fields, changed) if changed else {}
@@ -84,24 +97,21 @@ def _disputed(row: Row, others: list[Obj], changed: Fields, removed: Fields, *, 
 
 
 def _cause(entry: Obj, path: str) -> Cause:
-    using = f' using {entry["apiVersion"]}' if entry["operation"] != APPLY else ""
+    using = f" using {entry['apiVersion']}" if entry["operation"] != APPLY else ""
     through = f' with subresource "{entry["subresource"]}"' if entry.get("subresource") else ""
     return Cause("FieldManagerConflict", f'conflict with "{entry["manager"]}"{through}{using}', path)
 
 
 def _conflicts(causes: list[Cause]) -> Refusal:
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+        return Refusal(409, "Conflict", message, details={}, causes=causes)
     by_manager: dict[str, list[str]] = {}
     for cause in causes:
-        by_manager.setdefault(cause.message, []).append(cause.field)
-    parts = []
-    for who, paths in by_manager.items():
-        one = len(paths) == 1 and len(by_manager) == 1
-        parts.append(f"{who}: {paths[0]}" if one or len(paths) == 1 else f"{who}:\n- " + "\n- ".join(paths))
-    count = f"{len(causes)} conflict{'s' if len(causes) > 1 else ''}"
-    joined = ("conflicts" + parts[0].removeprefix("conflict")) if len(causes) > 1 and len(parts) == 1 else "\n".join(parts)
-    if len(parts) > 1:
-        joined = "conflicts " + "\nconflicts ".join(part.removeprefix("conflict ") for part in parts)
-    return Refusal(409, "Conflict", f"Apply failed with {count}: {joined}", details={}, causes=causes)
+        by_manager.setdefault(cause.message.removeprefix("conflict "), []).append(cause.field)
+    parts = [f"conflicts {who}:\n- " + "\n- ".join(paths) for who, paths in sorted(by_manager.items())]
+    message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(parts)
+    return Refusal(409, "Conflict", message, details={}, causes=causes)
 
 
 # Merging --------------------------------------------------------------------------------------------------------------
@@ -120,23 +130,35 @@ def merged(schema: Schema, live: Any, config: Any) -> Any:
 
 
 def _merged_list(schema: Schema, live: list[Any], config: list[Any]) -> list[Any]:
+    """Both lists in their own order where that is possible; where they disagree, the configuration's order wins."""
     items = schema.items or ANY
-    wanted = keyed(schema, config)
-    present = keyed(schema, live)
-    if len(present) != len(live):  # duplicates cannot be told apart
+    present, wanted = keyed(schema, live), keyed(schema, config)
+    if len(present) != len(live) or len(wanted) != len(config):  # duplicates cannot be told apart
         return config
+    left, right = list(present), list(wanted)
+    shared = [name for name in right if name in present]
     found: list[Any] = []
-    rest = list(present.items())
-    for name, item in wanted.items():
-        if name in present:
-            # What stands before it in the live list and is not mentioned stays before it.
-            while rest and rest[0][0] != name and rest[0][0] not in wanted:
-                found.append(rest.pop(0)[1])
-            rest = [entry for entry in rest if entry[0] != name]
-            found.append(merged(items, present[name], item))
-        else:
-            found.append(item)
-    return found + [item for name, item in rest if name not in wanted]
+    done: set[str] = set()
+    at, other = 0, 0
+    while at < len(left) or other < len(right):
+        if at < len(left):
+            name = left[at]
+            if name not in wanted:
+                # The next thing both know decides whether this one's turn has come.
+                found.append(present[name])
+                at += 1
+                continue
+            if name in done or (other < len(right) and name != right[other] and shared and shared[0] != name):
+                at += 1
+                continue
+        if other < len(right):
+            name = right[other]
+            found.append(merged(items, present[name], wanted[name]) if name in present else wanted[name])
+            done.add(name)
+            other += 1
+            if shared and shared[0] == name:
+                shared.pop(0)
+    return found
 
 
 # Removing -------------------------------------------------------------------------------------------------------------

@@ -12,13 +12,55 @@ from rbgctrl.api.meta import Key
 from rbgctrl.client.transport import ApiRequest
 from rbgctrl.sim.kinds import KindTable, Row
 from rbgctrl.sim.managed import APPLY, UPDATE, Manager
-from rbgctrl.sim.status import Cause, Refusal, bad_request, no_such_path, unsupported_media
+from rbgctrl.sim.status import (
+    Cause,
+    PageNotFound,
+    Refusal,
+    bad_request,
+    no_such_path,
+    not_implemented,
+    unsupported_media,
+)
 from rbgctrl.sim.storage import Obj
 
 __all__ = ["APPLY_TYPES", "Call", "Write", "body_of", "locate"]
 
 APPLY_TYPES: Final = ("application/apply-patch+yaml", "application/apply-patch+json")
 _VALIDATIONS: Final = ("Strict", "Warn", "Ignore")
+_OF_NAMESPACES: Final = ("status", "finalize")
+_OWN_GROUPS: Final = ("", "apps", "coordination.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io")
+UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
+    "": (
+        "bindings",
+        "componentstatuses",
+        "limitranges",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "podtemplates",
+        "replicationcontrollers",
+        "resourcequotas",
+    ),
+    "apps": ("daemonsets",),
+    "coordination.k8s.io": ("leasecandidates",),
+    "admissionregistration.k8s.io": (),
+    "apiregistration.k8s.io": (),
+    "authentication.k8s.io": (),
+    "authorization.k8s.io": (),
+    "autoscaling": (),
+    "batch": (),
+    "certificates.k8s.io": (),
+    "events.k8s.io": (),
+    "flowcontrol.apiserver.k8s.io": (),
+    "networking.k8s.io": (),
+    "node.k8s.io": (),
+    "policy": (),
+    "rbac.authorization.k8s.io": (),
+    "resource.k8s.io": (),
+    "scheduling.k8s.io": (),
+    "storage.k8s.io": (),
+}
+"""Resources by group that real servers have and nothing here needs; no names mean all of the group."""
+
 _MANAGER_MAX: Final = 128
 
 
@@ -39,7 +81,7 @@ class Write:
     warn: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """A request to a resource.
 
@@ -73,7 +115,8 @@ class Call:
         """
         dry_run = self.query.get("dryRun", "")
         if dry_run not in ("", "All"):
-            cause = Cause("FieldValueNotSupported", f'Unsupported value: "{dry_run}": supported values: "All"', "dryRun")
+            message = f'Unsupported value: ["{dry_run}"]: supported values: "All"'
+            cause = Cause("FieldValueNotSupported", message, "dryRun")
             raise _options(self.request.method, [cause])
         validation = self.query.get("fieldValidation", "") or "Warn"
         if validation not in _VALIDATIONS:
@@ -81,7 +124,9 @@ class Call:
             raise _options(self.request.method, [Cause("FieldValueNotSupported", message, "fieldValidation")])
         name = self.query.get("fieldManager", "")
         if apply and not name:
-            raise _options("PATCH", [Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")])
+            raise _options(
+                "PATCH", [Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")]
+            )
         if len(name) > _MANAGER_MAX:
             message = f"Too long: may not be more than {_MANAGER_MAX} bytes"
             raise _options(self.request.method, [Cause("FieldValueTooLong", message, "fieldManager")])
@@ -112,7 +157,7 @@ def locate(kinds: KindTable, path: str) -> tuple[Row, Key, str]:
     """The kind, object and subresource a path names.
 
     Raises:
-        Refusal: 404, there is no such resource.
+        Refusal: 404, there is no such resource; 501, there is one in real clusters that nothing here needs.
     """
     parts = path.strip("/").split("/")
     if len(parts) >= 3 and parts[0] == "api":
@@ -120,17 +165,25 @@ def locate(kinds: KindTable, path: str) -> tuple[Row, Key, str]:
     elif len(parts) >= 4 and parts[0] == "apis":
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
-        raise no_such_path()
+        raise _absent(parts[1] if parts[0] == "apis" and len(parts) > 1 else parts[0], "")
     namespace = ""
-    if len(rest) > 2 and rest[0] == "namespaces" and (len(rest) > 3 or kinds.find(group, version, rest[2])):
+    if len(rest) > 2 and rest[0] == "namespaces" and (len(rest) > 3 or rest[2] not in _OF_NAMESPACES):
         namespace, rest = rest[1], rest[2:]
     row = kinds.find(group, version, rest[0])
-    if row is None or len(rest) > 3 or (namespace and not row.kind.namespaced):
+    if row is None:
+        raise _absent(group, rest[0])
+    if len(rest) > 3 or (namespace and not row.kind.namespaced):
         raise no_such_path()
     name = rest[1] if len(rest) > 1 else ""
     if name and row.kind.namespaced and not namespace:
         raise no_such_path()
     return row, Key(namespace, name), rest[2] if len(rest) > 2 else ""
+
+
+def _absent(group: str, plural: str) -> Refusal:
+    if plural in UNUSED.get(group, ()) or (plural and UNUSED.get(group) == ()):
+        return not_implemented(f"{plural}.{group}" if group else plural)
+    return no_such_path() if group in _OWN_GROUPS else PageNotFound()
 
 
 def body_of(call: Call) -> Any:
@@ -141,16 +194,26 @@ def body_of(call: Call) -> Any:
     """
     request = call.request
     if not request.body:
-        raise bad_request("the request body is empty")
+        raise _unreadable(call, "unexpected end of JSON input (<empty>)")
     base = request.content_type.partition(";")[0].strip()
     if base in ("application/yaml", *APPLY_TYPES) and request.body.lstrip()[:1] not in (b"{", b"["):
         return _yaml(request.body)
     if request.method != "PATCH" and base not in ("application/json", "", "application/yaml"):
-        raise unsupported_media(base, ("application/json",))
+        raise unsupported_media(("application/json",))
     try:
         return orjson.loads(request.body)
     except orjson.JSONDecodeError as error:
-        raise bad_request(f"the body is not valid JSON: {error}") from None
+        raise _unreadable(call, str(error)) from None
+
+
+def _unreadable(call: Call, why: str) -> Refusal:
+    if call.request.method == "PATCH":
+        return bad_request(f"error decoding patch: {why}")
+    kind = call.row.kind.kind
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse error: "
+        f"{why}"
+    )
 
 
 def _yaml(body: bytes) -> Any:
@@ -173,12 +236,7 @@ def typed(call: Call, body: Any) -> Obj:
         raise bad_request("the object provided is not a JSON object")
     given_version, given_kind = body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind
     if (given_version, given_kind) != (kind.api_version, kind.kind):
-        message = (
-            f"the API version in the data ({given_version}) does not match the expected API version ({kind.api_version})"
-            if given_kind == kind.kind
-            else f"{given_kind} in version {given_version!r} cannot be handled as a {kind.kind}: "
-            f"converting ({given_version}.{given_kind}) to ({kind.api_version}.{kind.kind}): unknown conversion"
-        )
+        message = _mismatch(call.row, given_version, given_kind)
         raise bad_request(message)
     metadata = body.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
@@ -187,9 +245,7 @@ def typed(call: Call, body: Any) -> Obj:
     if call.key.name:
         given = metadata.setdefault("name", call.key.name)
         if given != call.key.name:
-            raise bad_request(
-                f"the name of the object ({given}) does not match the name on the URL ({call.key.name})"
-            )
+            raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({call.key.name})")
     if kind.namespaced:
         given = metadata.get("namespace") or call.key.namespace
         if given != call.key.namespace:
@@ -199,3 +255,14 @@ def typed(call: Call, body: Any) -> Obj:
         metadata.pop("namespace", None)
     rest = {name: item for name, item in body.items() if name not in ("kind", "apiVersion", "metadata")}
     return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata, **rest}
+
+
+def _mismatch(row: Row, version: str, name: str) -> str:
+    kind = row.kind
+    if row.custom:
+        return f"the API version in the data ({version}) does not match the expected API version ({kind.api_version})"
+    short = version.rpartition("/")[2]
+    start = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
+    if name == kind.kind:
+        return f'{start}no kind "{name}" is registered for version "{version}" in scheme "pkg/runtime/scheme.go:111"'
+    return f"{start}converting ({version}.{name}) to ({kind.group or 'core'}.{kind.kind}): unknown conversion"

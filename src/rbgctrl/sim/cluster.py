@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import random  # noqa: TID251 - seeded: the same seed gives the same run
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import orjson
+
 from rbgctrl.client import Client
 from rbgctrl.clock import Now, utcnow
-from rbgctrl.sim.controllers import Controllers, ControllersOptions
+from rbgctrl.runtime.manager import Manager, ManagerOptions
+from rbgctrl.sim.controllers import WORKLOADS, Controllers, KubeletOptions, NodeOptions, SchedulerOptions
 from rbgctrl.sim.faults import Faults
+from rbgctrl.sim.gc import GarbageCollector, NamespaceController
 from rbgctrl.sim.loop import VirtualLoop
 from rbgctrl.sim.nodes import domain_nodes
 from rbgctrl.sim.server import ApiServer, ServerOptions
@@ -41,15 +46,21 @@ class ClusterOptions:
         seed: decides every tie, generated name and delay that is drawn.
         now: clock of timestamps in the API. By default loop time since :data:`EPOCH` in virtual time, else the wall
             clock.
-        server: see :class:`~rbgctrl.sim.server.ServerOptions`.
-        controllers: see :class:`~rbgctrl.sim.controllers.ControllersOptions`.
+        server: history, watches, what is installed.
+        kubelet: how long things take on nodes.
+        scheduler: how pods are bound; None for no scheduler.
+        lifecycle: how patient the cluster is with its nodes.
+        workloads: which controllers of built-in kinds run.
     """
 
     nodes: int | Sequence[Obj] = 8
     seed: int = 0
     now: Now | None = None
     server: ServerOptions = field(default_factory=ServerOptions)
-    controllers: ControllersOptions = field(default_factory=ControllersOptions)
+    kubelet: KubeletOptions = field(default_factory=KubeletOptions)
+    scheduler: SchedulerOptions | None = field(default_factory=SchedulerOptions)
+    lifecycle: NodeOptions = field(default_factory=NodeOptions)
+    workloads: Sequence[str] = WORKLOADS
 
 
 class EmbeddedCluster(Faults):
@@ -65,7 +76,8 @@ class EmbeddedCluster(Faults):
         options: as given.
         server: the API server: its storage, history and audit.
         controllers: scheduler, kubelets and the others.
-        now: the clock of the cluster; give it to managers on it.
+        now: the clock of the cluster; give it to whatever runs on it.
+        jitter: the same for what spreads pauses, so that runs can be repeated.
     """
 
     def __init__(self, options: ClusterOptions | None = None) -> None:
@@ -79,14 +91,24 @@ class EmbeddedCluster(Faults):
         Raises:
             ControllerError: a controller failed.
         """
-        loop = asyncio.get_running_loop()
-        self.now = self.options.now or (_virtual_clock(loop) if isinstance(loop, VirtualLoop) else utcnow)
-        self.server = ApiServer(now=self.now, seed=self.options.seed, options=self.options.server)
-        self.controllers = Controllers(self.server, self.options.controllers, seed=self.options.seed)
+        loop, options = asyncio.get_running_loop(), self.options
+        self.now = options.now or (_virtual_clock(loop) if isinstance(loop, VirtualLoop) else utcnow)
+        self.jitter = random.Random(options.seed).random  # noqa: S311 - spreads pauses, no secret
+        self.server = ApiServer(now=self.now, seed=options.seed, options=options.server)
+        self.controllers = Controllers(
+            self.server,
+            seed=options.seed,
+            scheduler=options.scheduler,
+            kubelet=options.kubelet,
+            nodes=options.lifecycle,
+            workloads=options.workloads,
+        )
+        self._collectors = (GarbageCollector(self.server), NamespaceController(self.server))
         self._stack.callback(self.controllers.stop)
+        for collector in self._collectors:
+            self._stack.callback(collector.close)
         self._stack.callback(self.server.storage.subscribe(self._on_event))
-        wanted = self.options.nodes
-        self.add_nodes(*(domain_nodes(wanted) if isinstance(wanted, int) else wanted))
+        self.add_nodes(*(domain_nodes(options.nodes) if isinstance(options.nodes, int) else options.nodes))
         try:
             await self.settle(quiet=0.0)
         except BaseException:
@@ -134,6 +156,8 @@ class EmbeddedCluster(Faults):
     async def serve(self, kubeconfig: Path, *, port: int = 0) -> str:
         """Serve the API on loopback until the cluster stops, for other processes; returns the URL.
 
+        Plain HTTP, and whoever can reach it is ``admin``. Not in virtual time, which would not wait for the others.
+
         Args:
             kubeconfig: file to write, readable only by this user.
             port: to listen on; 0 for any.
@@ -143,9 +167,36 @@ class EmbeddedCluster(Faults):
         """
         from rbgctrl.sim.http import serve  # noqa: PLC0415 - tests without sockets need no HTTP server
 
-        served = await self._stack.enter_async_context(serve(self.server, port=port))
-        served.write_kubeconfig(kubeconfig)
-        return served.url
+        url = await self._stack.enter_async_context(serve(self.server, port=port))
+        write_kubeconfig(kubeconfig, url)
+        return url
+
+    def manager(
+        self, *, user: str = "rbgctrl", options: ManagerOptions | None = None, client: Client | None = None
+    ) -> Manager:
+        """A manager on this cluster, with its clock and jitter; add controllers, then run it with :meth:`running`.
+
+        Args:
+            user: who it is, in ``server.audit``.
+            options: of the manager.
+            client: instead of one made by :meth:`client`, e.g. over a transport that fails on demand.
+        """
+        own = client or self.client(user=user)
+        return Manager(own, options=options, now=self.now, jitter=self.jitter)
+
+    @asynccontextmanager
+    async def running(self, manager: Manager) -> AsyncIterator[Manager]:
+        """Runs a manager as long as the context is open, and ends it in good order.
+
+        Raises:
+            BaseException: whatever ended the manager before its time.
+        """
+        task = asyncio.create_task(manager.run(), name="manager")
+        try:
+            yield manager
+        finally:
+            manager.stop()
+            await task
 
     def add_nodes(self, *manifests: Obj) -> None:
         """Add nodes; their kubelets report them at once."""
@@ -175,7 +226,8 @@ class EmbeddedCluster(Faults):
             self.check()
             now = loop.time()
             rest = self._written + quiet - now
-            if rest <= 0 and not self.controllers.busy:
+            busy = self.controllers.busy or not all(collector.idle for collector in self._collectors)
+            if rest <= 0 and not busy:
                 return
             if now - began > within:
                 raise TimeoutError(f"the cluster has not settled within {within:g} s")
@@ -186,6 +238,21 @@ class EmbeddedCluster(Faults):
     def _on_event(self, event: StoredEvent) -> None:
         if event.resource not in _IGNORED:
             self._written = asyncio.get_running_loop().time()
+
+
+def write_kubeconfig(path: Path, url: str) -> None:
+    """Write a kubeconfig for a server without authentication, readable only by this user."""
+    name = "rbgctrl-embedded"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": {"server": url}}],
+        "users": [{"name": "admin", "user": {}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "admin", "namespace": "default"}}],
+        "current-context": name,
+    }
+    path.touch(mode=0o600)
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))  # JSON is YAML
 
 
 def _virtual_clock(loop: asyncio.AbstractEventLoop) -> Now:

@@ -8,10 +8,13 @@ from typing import Any, Final
 from rbgctrl.api import labels
 from rbgctrl.api.meta import Kind
 from rbgctrl.sim.kinds import Column, Names, Row, Scale
-from rbgctrl.sim.schema import Schema, compile_schema
+from rbgctrl.sim.openapischema import compile_schema
+from rbgctrl.sim.schema import Schema
 from rbgctrl.sim.status import not_implemented
 
-__all__ = ["RULES", "rows_of"]
+__all__ = ["CRDS", "RULES", "established", "rows_of"]
+
+CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 def _leader_only(role: Any) -> bool:
@@ -102,3 +105,22 @@ def _columns(source: Any) -> list[Column]:
         Column(name=item["name"], path=item["jsonPath"], type=item["type"], priority=item.get("priority", 0))
         for item in source
     ]
+
+
+def established(crd: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """The status of a definition that is served."""
+    names = crd["spec"]["names"]
+    accepted = {**names, "singular": names.get("singular") or names["kind"].lower()}
+    accepted.setdefault("listKind", f"{names['kind']}List")
+    conditions = [
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    return {
+        "conditions": [
+            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
+            for kind, reason, message in conditions
+        ],
+        "acceptedNames": accepted,
+        "storedVersions": [version["name"] for version in crd["spec"]["versions"] if version.get("storage")],
+    }

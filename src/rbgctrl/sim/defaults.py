@@ -6,11 +6,15 @@ are never changed.
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 
 from rbgctrl.sim.storage import Obj
 
 __all__ = [
+    "admitted_namespace",
+    "admitted_pod",
+    "admitted_service",
     "controller_revision",
     "deployment",
     "namespace",
@@ -18,6 +22,7 @@ __all__ = [
     "pod",
     "pod_template",
     "replica_set",
+    "secret",
     "service",
     "stateful_set",
 ]
@@ -29,10 +34,14 @@ _POD_SPEC: Final[dict[str, Any]] = {
     "securityContext": {},
     "schedulerName": "default-scheduler",
 }
-_ADMITTED: Final[dict[str, Any]] = {
-    "priority": 0,
-    "enableServiceLinks": True,
-    "preemptionPolicy": "PreemptLowerPriority",
+_ADMITTED: Final[dict[str, Any]] = {"priority": 0, "preemptionPolicy": "PreemptLowerPriority"}
+_GATED: Final[dict[str, Any]] = {
+    "type": "PodScheduled",
+    "status": "False",
+    "lastProbeTime": None,
+    "lastTransitionTime": None,
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
 }
 _CONTAINER: Final[dict[str, Any]] = {
     "resources": {},
@@ -61,14 +70,37 @@ def _spec(obj: Obj) -> Obj:
 
 
 def pod(obj: Obj, old: Obj | None) -> Obj:
-    """A pod: container and scheduling defaults; a new one is Pending."""
+    """A pod: container and scheduling defaults."""
+    if obj.get("status") and (old is None or obj["status"] is not old.get("status")):
+        obj = {**obj, "status": _pod_status(obj["status"], (old or {}).get("status") or {})}
     if old is not None and obj.get("spec") is old.get("spec"):
         return obj
-    spec = _pod_spec(_with(_spec(obj), _ADMITTED))
+    spec = dict(_pod_spec(_with(_spec(obj), {"enableServiceLinks": True})))
+    for field in ("initContainers", "containers"):
+        if spec.get(field):
+            spec[field] = [_requesting(container) for container in spec[field]]
     if old is not None:
-        return {**obj, "spec": spec}
+        spec = _with(spec, {name: old["spec"][name] for name in _ADMITTED if name in old["spec"]})
+    return {**obj, "spec": spec}
+
+
+def _pod_status(status: Obj, before: Obj) -> Obj:
+    """The first address is there twice, and the quality of service stays what it is."""
+    addresses = status.get("podIPs")
+    if addresses and addresses[0].get("ip") != status.get("podIP"):
+        status = {**status, "podIP": addresses[0].get("ip", "")}
+    elif status.get("podIP") and not addresses:
+        status = {**status, "podIPs": [{"ip": status["podIP"]}]}
+    return _with(status, {"qosClass": before["qosClass"]}) if "qosClass" in before else status
+
+
+def admitted_pod(obj: Obj, now: str) -> Obj:
+    """A new pod as admission leaves it: a priority, tolerations of lost nodes, Pending."""
+    spec = dict(_with(obj["spec"], _ADMITTED))
     spec["tolerations"] = _tolerations(spec.get("tolerations") or [])
     status: Obj = {"phase": "Pending", "qosClass": _quality(spec)}
+    if spec.get("schedulingGates"):
+        status["conditions"] = [{**_GATED, "lastTransitionTime": now}]
     return {**obj, "spec": spec, "status": status}
 
 
@@ -95,12 +127,17 @@ def _container(container: Obj) -> Obj:
             changed[name] = _probe(changed[name])
     if changed.get("env"):
         changed["env"] = [_variable(variable) for variable in changed["env"]]
-    resources = changed["resources"]
-    limits = resources.get("limits")
-    if limits:  # what is limited and not requested is requested to the limit
-        requests = {**limits, **(resources.get("requests") or {})}
-        changed["resources"] = {**resources, "requests": requests}
     return changed
+
+
+def _requesting(container: Obj) -> Obj:
+    """What is limited and not requested is requested to the limit."""
+    resources = container["resources"]
+    limits = resources.get("limits")
+    if not limits:
+        return container
+    requests = {**limits, **(resources.get("requests") or {})}
+    return {**container, "resources": {**resources, "requests": requests}}
 
 
 def _pull_policy(image: str) -> str:
@@ -137,13 +174,11 @@ def _volume(volume: Obj) -> Obj:
 
 
 def _tolerations(given: list[Obj]) -> list[Obj]:
-    found = list(given)
-    for key in _LOST_NODE:
-        if not any(_tolerates(toleration, key) for toleration in given):
-            found.append(
-                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TOLERATION_SECONDS}
-            )
-    return found
+    return given + [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _TOLERATION_SECONDS}
+        for key in _LOST_NODE
+        if not any(_tolerates(toleration, key) for toleration in given)
+    ]
 
 
 def _tolerates(toleration: Obj, key: str) -> bool:
@@ -153,7 +188,9 @@ def _tolerates(toleration: Obj, key: str) -> bool:
 def _quality(spec: Obj) -> str:
     """The pod's QoS class."""
     kinds = ("cpu", "memory")
-    containers = [item.get("resources") or {} for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))]
+    containers = [
+        item.get("resources") or {} for item in (*spec.get("containers", ()), *spec.get("initContainers", ()))
+    ]
     used = [(part.get("requests") or {}, part.get("limits") or {}) for part in containers]
     if not any(name in requests or name in limits for requests, limits in used for name in kinds):
         return "BestEffort"
@@ -239,8 +276,13 @@ def namespace(obj: Obj, old: Obj | None) -> Obj:
     labels = {**(metadata.get("labels") or {}), "kubernetes.io/metadata.name": metadata["name"]}
     if labels != metadata.get("labels"):
         obj = {**obj, "metadata": {**metadata, "labels": labels}}
-    if old is not None:
-        return obj
+    del old
+    return obj
+
+
+def admitted_namespace(obj: Obj, now: str) -> Obj:
+    """A new Namespace."""
+    del now
     return {**obj, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}
 
 
@@ -258,17 +300,38 @@ def service(obj: Obj, old: Obj | None) -> Obj:
     if old is not None and obj.get("spec") is old.get("spec"):
         return obj
     spec = dict(_with(_spec(obj), {"type": "ClusterIP", "sessionAffinity": "None"}))
+    if spec["type"] != "ExternalName":
+        spec.setdefault("internalTrafficPolicy", "Cluster")
     if spec.get("ports"):
         spec["ports"] = [_service_port(port) for port in spec["ports"]]
     if old is not None:
         before = _spec(old)
-        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+        for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if field in before and not spec.get(field):
                 spec[field] = before[field]
-        return {**obj, "spec": spec}
-    if spec["type"] != "ExternalName":
-        spec = _with(spec, {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster"})
+    return {**obj, "spec": spec}
+
+
+def admitted_service(obj: Obj, now: str) -> Obj:
+    """A new Service; its address comes from the server."""
+    del now
+    spec = obj["spec"]
+    if spec.get("clusterIP") == "None" and not spec.get("selector"):  # whoever fills it in may use both families
+        spec = _with(spec, {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "RequireDualStack"})
+    elif spec["type"] != "ExternalName":
+        spec = _with(spec, {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"})
     return {**obj, "spec": spec, "status": {"loadBalancer": {}}}
+
+
+def secret(obj: Obj, old: Obj | None) -> Obj:
+    """A Secret; text is stored encoded."""
+    del old
+    texts = obj.get("stringData")
+    if texts:
+        encoded = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+        obj = {**obj, "data": {**(obj.get("data") or {}), **encoded}}
+        del obj["stringData"]
+    return _with(obj, {"type": "Opaque"})
 
 
 def _service_port(port: Obj) -> Obj:

@@ -27,6 +27,7 @@ VERSION: Final = {
     "platform": "",
 }
 _HEALTH: Final = ("/healthz", "/livez", "/readyz")
+_CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
 _VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _HEADERS: Final = {"Content-Type": "application/json"}
 _TEXT: Final = {"Content-Type": "text/plain; charset=utf-8"}
@@ -38,6 +39,8 @@ def discover(server: ApiServer, request: ApiRequest) -> ApiResponse | None:
     if path.startswith(_HEALTH):
         return ApiResponse(status=200, body=b"ok", headers=_TEXT)
     parts = path.strip("/").split("/")
+    if len(parts) > 3 - (parts[0] == "api") and parts[0] in ("api", "apis"):
+        return None
     document = _document(server.kinds, parts)
     if document is None:
         return None
@@ -47,6 +50,8 @@ def discover(server: ApiServer, request: ApiRequest) -> ApiResponse | None:
 def _document(kinds: KindTable, parts: list[str]) -> dict[str, Any] | None:
     groups = kinds.groups()
     match parts:
+        case [""]:
+            return {"paths": _paths(kinds)}
         case ["version"]:
             return dict(VERSION)
         case ["api"]:
@@ -71,6 +76,14 @@ def _document(kinds: KindTable, parts: list[str]) -> dict[str, Any] | None:
     return None
 
 
+def _paths(kinds: KindTable) -> list[str]:
+    found = ["/api", "/apis", *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]
+    for group, versions in kinds.groups().items():
+        found += [f"/apis/{group}"] if group else []
+        found += [f"/apis/{group}/{version}" if group else f"/api/{version}" for version in versions]
+    return sorted(found)
+
+
 def _group(name: str, versions: tuple[str, ...]) -> dict[str, Any]:
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
@@ -93,7 +106,7 @@ def _entries(row: Row) -> list[dict[str, Any]]:
         "singularName": row.names.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(_VERBS),
+        "verbs": list(_CUSTOM_VERBS if row.custom else _VERBS),
     }
     if row.names.short:
         main["shortNames"] = list(row.names.short)

@@ -16,8 +16,8 @@ __all__ = [
     "Fields",
     "added",
     "compared",
-    "difference",
     "declared",
+    "difference",
     "intersection",
     "item_key",
     "leaves",
@@ -32,13 +32,18 @@ _SELF = "."
 
 def item_key(schema: Schema, item: dict[str, Any]) -> str:
     """How a list of ``schema`` names one of its items: ``k:{"name":"a"}``."""
-    items = schema.items or ANY
+    keys = schema.keys
+    if len(keys) == 1:
+        value = item.get(keys[0])
+        if type(value) is str and value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+            return f'k:{{"{keys[0]}":"{value}"}}'
     found = {}
-    for key in schema.keys:
+    fields = schema.items.fields if schema.items is not None else {}
+    for key in keys:
         if key in item:
             found[key] = item[key]
-        elif key in items.fields and items.fields[key].has_default:
-            found[key] = items.fields[key].default
+        elif key in fields and fields[key].has_default:
+            found[key] = fields[key].default
     return "k:" + orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -49,9 +54,7 @@ def value_key(item: Any) -> str:
 
 def is_keyed(schema: Schema, value: list[Any]) -> bool:
     """Whether the items of a list have identities of their own."""
-    return schema.list_type == "set" or (
-        schema.list_type == "map" and all(isinstance(item, dict) for item in value)
-    )
+    return schema.list_type == "set" or (schema.list_type == "map" and all(isinstance(item, dict) for item in value))
 
 
 def keyed(schema: Schema, value: list[Any]) -> dict[str, Any]:
@@ -66,14 +69,20 @@ def keyed(schema: Schema, value: list[Any]) -> dict[str, Any]:
 
 def added(schema: Schema, value: Any) -> Fields:
     """The fields of a value that was not there before: everything in it, parents included."""
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is dict:
         if not value or schema.atomic:
             return {}
+        fields, extra = schema.fields, schema.extra or ANY
         found: Fields = {_SELF: {}}
         for name, item in value.items():
-            found["f:" + name] = added(schema.child(name), item) if isinstance(item, dict | list) else {}
+            inner = type(item)
+            if inner is dict or inner is list:
+                found["f:" + name] = added(fields.get(name) or extra, item) if item else {}
+            else:
+                found["f:" + name] = {}
         return found
-    if isinstance(value, list) and value and is_keyed(schema, value):
+    if kind is list and value and schema.list_type != "atomic" and is_keyed(schema, value):
         items = schema.items or ANY
         found = {_SELF: {}}
         for name, item in keyed(schema, value).items():
@@ -82,19 +91,27 @@ def added(schema: Schema, value: Any) -> Fields:
     return {}
 
 
-def declared(schema: Schema, value: Any) -> Fields:
-    """The fields an applied configuration speaks about: leaves and list items, but not the parents of fields."""
+def declared(schema: Schema, value: Any) -> Fields | None:
+    """The fields an applied configuration speaks about: leaves and list items, but not the parents of fields.
+
+    None when it speaks about nothing: a keyed list without items.
+    """
     if isinstance(value, dict):
         if not value or schema.atomic:
             return {}
-        return {"f:" + name: declared(schema.child(name), item) for name, item in value.items()}
-    if isinstance(value, list) and value and is_keyed(schema, value):
-        items = schema.items or ANY
         found: Fields = {}
+        for name, item in value.items():
+            inner = declared(schema.child(name), item)
+            if inner is not None:  # an entry of a map is owned itself, a field of a struct only through its content
+                found["f:" + name] = {_SELF: {}, **inner} if inner and name not in schema.fields else inner
+        return found or None
+    if isinstance(value, list) and is_keyed(schema, value):
+        items = schema.items or ANY
+        found = {}
         for name, item in keyed(schema, value).items():
             inner = {} if items.atomic else declared(items, item)
             found[name] = {_SELF: {}, **inner} if inner else {}
-        return found
+        return found or None
     return {}
 
 
@@ -102,43 +119,48 @@ def compared(schema: Schema, old: Any, new: Any) -> tuple[Fields, Fields]:
     """What is new or different in ``new``, and what of ``old`` is gone."""
     changed: Fields = {}
     removed: Fields = {}
-    if isinstance(old, dict) and isinstance(new, dict) and not schema.atomic:
-        _compare(changed, removed, _named_fields(schema, old), _named_fields(schema, new))
+    if isinstance(old, dict) and isinstance(new, dict):
+        if not schema.atomic:
+            _compare_objects(schema, old, new, changed, removed)
     elif isinstance(old, list) and isinstance(new, list) and is_keyed(schema, new) and is_keyed(schema, old):
         items = schema.items or ANY
-        _compare(
-            changed,
-            removed,
-            {name: (items, item) for name, item in keyed(schema, old).items()},
-            {name: (items, item) for name, item in keyed(schema, new).items()},
-        )
+        before, after = keyed(schema, old), keyed(schema, new)
+        for name, item in after.items():
+            if name not in before:
+                changed[name] = {} if items.atomic else added(items, item)
+            elif before[name] != item:
+                _compare(items, before[name], item, name, changed, removed)
+        for name, item in before.items():
+            if name not in after:
+                removed[name] = {} if items.atomic else added(items, item)
     return changed, removed
 
 
-def _named_fields(schema: Schema, value: dict[str, Any]) -> dict[str, tuple[Schema, Any]]:
-    return {"f:" + name: (schema.child(name), item) for name, item in value.items()}
-
-
-def _compare(
-    changed: Fields, removed: Fields, old: dict[str, tuple[Schema, Any]], new: dict[str, tuple[Schema, Any]]
+def _compare_objects(
+    schema: Schema, old: dict[str, Any], new: dict[str, Any], changed: Fields, removed: Fields
 ) -> None:
-    for name, (schema, item) in new.items():
-        before = old.get(name)
-        if before is None:
-            changed[name] = added(schema, item)
-        elif before[1] is item or before[1] == item:
-            continue
-        elif _comparable(schema, before[1], item):
-            inner, gone = compared(schema, before[1], item)
-            if inner:
-                changed[name] = inner
-            if gone:
-                removed[name] = gone
-        else:
-            changed[name] = {}
-    for name, (schema, item) in old.items():
+    for name, item in new.items():
+        if name not in old:
+            changed["f:" + name] = added(schema.child(name), item)
+        elif old[name] is not item and old[name] != item:
+            _compare(schema.child(name), old[name], item, "f:" + name, changed, removed)
+    for name, item in old.items():
         if name not in new:
-            removed[name] = added(schema, item)
+            removed["f:" + name] = added(schema.child(name), item)
+
+
+def _compare(schema: Schema, before: Any, item: Any, name: str, changed: Fields, removed: Fields) -> None:
+    """Enter the difference of two unequal values of the same name."""
+    if _comparable(schema, before, item):
+        inner, gone = compared(schema, before, item)
+        if inner:
+            changed[name] = inner
+        if gone:
+            removed[name] = gone
+    elif before is None and isinstance(item, dict | list):
+        changed[name] = {inner: node for inner, node in added(schema, item).items() if inner != _SELF}
+    else:
+        changed[name] = {}
 
 
 def _comparable(schema: Schema, old: Any, new: Any) -> bool:
@@ -173,7 +195,7 @@ def union(left: Fields, right: Fields) -> Fields:
 def _union_nodes(left: Fields, right: Fields) -> Fields:
     if not left and not right:
         return left
-    found = union({_SELF: {}} if not left else left, {_SELF: {}} if not right else right)
+    found = union(left or {_SELF: {}}, right or {_SELF: {}})
     return {} if found.keys() == {_SELF} else found
 
 
@@ -230,14 +252,12 @@ def named(schema: Schema, fields: Fields) -> Fields:
 
 
 def leaves(fields: Fields, prefix: str = "") -> list[str]:
-    """The members as text, for messages: ``.data.key``, ``.spec.ports[port=80].name``."""
-    found = []
-    for name, node in fields.items():
-        if name == _SELF:
-            found.append(prefix)
-            continue
-        path = prefix + _step_text(name)
-        found.extend(leaves(node, path) if node else [path])
+    """The members as text, for messages: ``.data.key``, ``.spec.ports[port=80].name``; parents before children."""
+    names = sorted(name for name in fields if name != _SELF)
+    found = [prefix + _step_text(name) for name in names if _member(fields[name])]
+    for name in names:
+        if fields[name]:
+            found.extend(leaves(fields[name], prefix + _step_text(name)))
     return found
 
 

@@ -229,9 +229,7 @@ class GarbageCollector:
         self._server.update(node.resource, node.key, change, user=_GC_USER)
 
     def _delete(self, node: _Node, uid: str, policy: str) -> None:
-        self._server.delete(
-            node.resource, node.key, user=_GC_USER, options=DeleteOptions(uid=uid, propagation=policy)
-        )
+        self._server.delete(node.resource, node.key, user=_GC_USER, options=DeleteOptions(uid=uid, propagation=policy))
 
 
 def _holding(metadata: Obj) -> bool:

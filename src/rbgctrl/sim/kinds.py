@@ -75,11 +75,14 @@ class Row:
         graceful: a delete waits for ``deletionGracePeriodSeconds``; only pods.
         returns_object: a delete that removes the object answers with it instead of a ``Status``.
         selectable: fields for field selectors, beside name and namespace.
+        admit: last touches to a new object, of fields nobody owns: ``(object, present time) -> object``.
         prepare: see :data:`Prepare`.
         check: see :data:`Check`.
         zero: the empty object as Go's types have it; decides which parents appear in managed fields.
         columns: for ``kubectl get``.
         source: the schema as OpenAPI, for documents; empty when there is none.
+        put_creates: an update of what does not exist creates it.
+        versioned: an update must say which version it is based on.
         validated: it has rules beside its schema, which are skipped when the schema is broken.
     """
 
@@ -95,10 +98,13 @@ class Row:
     returns_object: bool = False
     selectable: tuple[str, ...] = ()
     prepare: Prepare | None = None
+    admit: Callable[[Obj, str], Obj] | None = None
     check: Check | None = None
     zero: Obj = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
+    put_creates: bool = False
+    versioned: bool = False
     validated: bool = False
     resource: str = ""
     list_kind: str = ""
@@ -107,6 +113,7 @@ class Row:
 
     def __post_init__(self) -> None:
         self.resource = self.kind.resource
+        self.versioned = self.versioned or self.custom
         self.list_kind = self.list_kind or f"{self.kind.kind}List"
         self.type_prefix = orjson.dumps({"kind": self.kind.kind, "apiVersion": self.kind.api_version})[:-1] + b","
         self.fields = frozenset(("metadata.name", "metadata.namespace", *self.selectable))
@@ -125,17 +132,20 @@ class KindTable:
 
     def __init__(self, rows: tuple[Row, ...] = ()) -> None:
         self._rows: dict[tuple[str, str, str], Row] = {}
+        self._by_resource: dict[str, list[Row]] = {}
         for row in rows:
             self.add(row)
 
     def add(self, row: Row) -> None:
         """Add a row, or replace the one of the same address."""
         self._rows[row.kind.group, row.kind.version, row.kind.plural] = row
+        self._index()
 
     def remove(self, group: str, plural: str) -> None:
         """Remove all versions of a resource."""
         for address in [address for address in self._rows if address[0] == group and address[2] == plural]:
             del self._rows[address]
+        self._index()
 
     def find(self, group: str, version: str, plural: str) -> Row | None:
         """The row of an URL's parts."""
@@ -147,10 +157,7 @@ class KindTable:
         Raises:
             KeyError: there is none.
         """
-        for row in self._rows.values():
-            if row.resource == resource:
-                return row
-        raise KeyError(resource)
+        return self._by_resource[resource][0]
 
     def of_kind(self, api_version: str, kind: str) -> Row | None:
         """The row of an object's own words, or of an owner reference."""
@@ -161,6 +168,11 @@ class KindTable:
 
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows.values()))
+
+    def _index(self) -> None:
+        self._by_resource = {}
+        for row in self._rows.values():
+            self._by_resource.setdefault(row.resource, []).append(row)
 
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """Versions by API group, core (``""``) included, in order of addition."""

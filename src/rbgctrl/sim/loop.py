@@ -7,12 +7,14 @@ still served, so a loopback server works, but a test that only waits for time fi
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["DeadlockError", "VirtualLoop", "run"]
+__all__ = ["DeadlockError", "VirtualLoop", "run", "virtual"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -42,7 +44,13 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose ``time()`` is virtual and starts at 0."""
+    """An event loop whose ``time()`` is virtual and starts at 0.
+
+    Attributes:
+        virtual: True, for code that measures real time and has nothing to do here.
+    """
+
+    virtual = True
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -57,3 +65,13 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+def virtual(main: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Decorator: a coroutine function becomes a plain one that runs in virtual time, e.g. as a test of pytest."""
+
+    @functools.wraps(main)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return run(main(*args, **kwargs))
+
+    return call

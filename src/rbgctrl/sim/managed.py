@@ -13,7 +13,17 @@ from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.schema import Schema
 from rbgctrl.sim.storage import Obj
 
-__all__ = ["APPLY", "UPDATE", "Manager", "after_write", "root_schema", "entry_of", "rewritten", "sort_entries", "stripped"]
+__all__ = [
+    "APPLY",
+    "UPDATE",
+    "Manager",
+    "after_write",
+    "entry_of",
+    "rewritten",
+    "root_schema",
+    "sort_entries",
+    "stripped",
+]
 
 APPLY: Final = "Apply"
 UPDATE: Final = "Update"
@@ -49,7 +59,9 @@ class Manager:
     def of(cls, entry: Obj) -> Manager:
         """The writer an entry is about."""
         return cls(
-            entry.get("manager", ""), entry.get("operation", ""), entry.get("apiVersion", ""),
+            entry.get("manager", ""),
+            entry.get("operation", ""),
+            entry.get("apiVersion", ""),
             entry.get("subresource", ""),
         )
 
@@ -112,6 +124,8 @@ def after_write(row: Row, old: Obj | None, new: Obj, manager: Manager, now: str)
     """``managedFields`` of ``new`` after ``manager`` wrote it over ``old`` (None: created it)."""
     base = row.zero if old is None else old
     entries: list[Obj] = [] if old is None else old["metadata"].get("managedFields") or []
+    if old is not None and not entries:
+        return []  # ownership was forgotten, or nothing was ever owned: only an apply starts it again
     changed, removed = compared(root_schema(row), base, new)
     changed, removed = stripped(changed), stripped(removed)
     if not changed and not removed:
@@ -137,7 +151,8 @@ def rewritten(
     before: Fields = own["fieldsV1"] if own is not None else _EMPTY
     after = _minus(union(before, mine), removed)
     if after:
-        found.append(own if own is not None and after == before else entry_of(manager, after, now))
+        taken_over = own is None or bool(mine)
+        found.append(entry_of(manager, after, now if taken_over else (own or {}).get("time", "")))
     return sort_entries(found)
 
 
@@ -160,7 +175,7 @@ def entry_of(manager: Manager, fields: Fields, now: str) -> Obj:
         "manager": manager.name,
         "operation": manager.operation,
         "apiVersion": manager.api_version,
-        "time": now,
+        **({"time": now} if now else {}),
         "fieldsType": "FieldsV1",
         "fieldsV1": fields,
     }
@@ -171,8 +186,8 @@ def entry_of(manager: Manager, fields: Fields, now: str) -> Obj:
 
 def _order(entry: Obj) -> tuple[Any, ...]:
     return (
-        entry["operation"] != APPLY,
-        entry.get("time", "") if entry["operation"] != APPLY else "",
+        entry["operation"],
+        entry.get("time", ""),
         entry["manager"],
         entry["apiVersion"],
         entry.get("subresource", ""),

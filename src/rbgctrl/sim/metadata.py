@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -12,7 +13,15 @@ from rbgctrl.sim.schema import Found
 from rbgctrl.sim.status import Cause, bad_request
 from rbgctrl.sim.storage import Obj
 
-__all__ = ["metadata_rules", "settled_metadata"]
+__all__ = [
+    "LABEL_KEY_MESSAGE",
+    "LABEL_MESSAGE",
+    "LABEL_VALUE_MESSAGE",
+    "is_label_key",
+    "is_label_value",
+    "metadata_rules",
+    "settled_metadata",
+]
 
 _KNOWN: Final = frozenset(
     (
@@ -47,7 +56,7 @@ _OMITTED_WHEN_EMPTY: Final = ("labels", "annotations", "ownerReferences", "final
 _LABEL_VALUE: Final = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
 _LABEL_NAME: Final = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
 _SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-_DNS_1035: Final = re.compile(r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
+_LABEL: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _NAME_MAX: Final = 253
 _LABEL_MAX: Final = 63
 _ANNOTATIONS_MAX: Final = 256 * 1024
@@ -56,17 +65,17 @@ _SUBDOMAIN_MESSAGE: Final = (
     "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
     "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 )
-_DNS_1035_MESSAGE: Final = (
-    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, "
-    "and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is "
-    "'[a-z]([-a-z0-9]*[a-z0-9])?')"
+LABEL_MESSAGE: Final = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
+    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
 )
-_VALUE_MESSAGE: Final = (
+LABEL_VALUE_MESSAGE: Final = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
     "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
     "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
-_KEY_MESSAGE: Final = (
+LABEL_KEY_MESSAGE: Final = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
@@ -151,9 +160,7 @@ def _name(row: Row, metadata: Obj) -> list[Cause]:
         message = "Required value: name or generateName is required"
         return [Cause("FieldValueRequired", message, "metadata.name")]
     if row.kind.kind in ("Service", "Namespace"):
-        # Services get names that are labels; a namespace may start with a digit.
-        pattern, limit = (_DNS_1035, _LABEL_MAX) if row.kind.kind == "Service" else (_SUBDOMAIN, _LABEL_MAX)
-        message = _DNS_1035_MESSAGE if row.kind.kind == "Service" else _SUBDOMAIN_MESSAGE
+        pattern, limit, message = _LABEL, _LABEL_MAX, LABEL_MESSAGE
     else:
         pattern, limit, message = _SUBDOMAIN, _NAME_MAX, _SUBDOMAIN_MESSAGE
     if len(name) > limit:
@@ -161,18 +168,29 @@ def _name(row: Row, metadata: Obj) -> list[Cause]:
     return [] if pattern.match(name) else [_invalid("metadata.name", name, message)]
 
 
-def _label(key: str, value: str) -> list[Cause]:
-    found = []
+def is_label_key(key: str) -> bool:
+    """Whether ``key`` may be the key of a label, but for its length."""
     prefix, slash, name = key.rpartition("/")
-    if len(name) > _LABEL_MAX:
+    return bool(_LABEL_NAME.match(name)) and (not slash or bool(_SUBDOMAIN.match(prefix)))
+
+
+def is_label_value(value: str) -> bool:
+    """Whether ``value`` may be the value of a label, but for its length."""
+    return bool(_LABEL_VALUE.match(value))
+
+
+@lru_cache(maxsize=65536)
+def _label(key: str, value: str) -> tuple[Cause, ...]:
+    found = []
+    if len(key.rpartition("/")[2]) > _LABEL_MAX:
         found.append(_invalid("metadata.labels", key, f"name part must be no more than {_LABEL_MAX} bytes"))
-    elif not _LABEL_NAME.match(name) or (slash and not _SUBDOMAIN.match(prefix)):
-        found.append(_invalid("metadata.labels", key, _KEY_MESSAGE))
+    elif not is_label_key(key):
+        found.append(_invalid("metadata.labels", key, LABEL_KEY_MESSAGE))
     if len(value) > _LABEL_MAX:
         found.append(_invalid("metadata.labels", value, f"must be no more than {_LABEL_MAX} bytes"))
-    elif not _LABEL_VALUE.match(value):
-        found.append(_invalid("metadata.labels", value, _VALUE_MESSAGE))
-    return found
+    elif not is_label_value(value):
+        found.append(_invalid("metadata.labels", value, LABEL_VALUE_MESSAGE))
+    return tuple(found)
 
 
 def _annotations(values: dict[str, str]) -> list[Cause]:
@@ -180,7 +198,7 @@ def _annotations(values: dict[str, str]) -> list[Cause]:
     for key in values:
         prefix, slash, name = key.lower().rpartition("/")
         if not _LABEL_NAME.match(name) or len(name) > _LABEL_MAX or (slash and not _SUBDOMAIN.match(prefix)):
-            found.append(_invalid("metadata.annotations", key, _KEY_MESSAGE))
+            found.append(_invalid("metadata.annotations", key, LABEL_KEY_MESSAGE))
     if sum(len(key) + len(value) for key, value in values.items()) > _ANNOTATIONS_MAX:
         message = f"Too long: may not be more than {_ANNOTATIONS_MAX} bytes"
         found.append(Cause("FieldValueTooLong", message, "metadata.annotations"))
@@ -190,16 +208,16 @@ def _annotations(values: dict[str, str]) -> list[Cause]:
 def _owners(references: list[Obj]) -> list[Cause]:
     found = []
     controllers = []
-    for index, reference in enumerate(references):
+    for reference in references:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not reference.get(field):
-                place = f"metadata.ownerReferences[{index}].{field}"
+                place = f"metadata.ownerReferences.{field}"
                 found.append(_invalid(place, "", "must not be empty"))
         if reference.get("controller"):
             controllers.append(reference)
     if len(controllers) > 1:
         names = " and ".join(f"{item.get('kind')}/{item.get('name')}" for item in controllers[:2])
-        message = f"Only one reference can have Controller set to true. Found \"true\" in references for {names}"
+        message = f'Only one reference can have Controller set to true. Found "true" in references for {names}'
         found.append(_invalid("metadata.ownerReferences", references, message))
     return found
 
@@ -221,5 +239,5 @@ def _finalizers(metadata: Obj, before: Obj | None) -> list[Cause]:
                 "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
                 f"{listed}"
             )
-            found.append(Cause("FieldValueForbidden", message, "metadata.finalizers"))
+            found += [Cause("FieldValueForbidden", message, "metadata.finalizers")] * 2  # checked twice, said twice
     return found

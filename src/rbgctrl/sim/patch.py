@@ -31,7 +31,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
+def json_patch(target: Any, operations: Sequence[Any]) -> Any:
     """``target`` after all operations, in order.
 
     Raises:
@@ -39,12 +39,14 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
         PatchError: an operation is malformed or names a place that does not exist.
     """
     for operation in operations:
+        if not isinstance(operation, dict):
+            raise PatchError("an operation is an object")
         target = _perform(target, operation)
     return target
 
 
 def _perform(target: Any, operation: Mapping[str, Any]) -> Any:
-    if not isinstance(operation, Mapping) or not isinstance(operation.get("path"), str):
+    if not isinstance(operation.get("path"), str):
         raise PatchError("operation without a path")
     path = _steps(operation["path"])
     match operation.get("op"):

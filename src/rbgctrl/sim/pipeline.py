@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from rbgctrl.api.meta import Key
@@ -9,9 +10,9 @@ from rbgctrl.sim.call import Write
 from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.managed import after_write
 from rbgctrl.sim.metadata import metadata_rules, settled_metadata
-from rbgctrl.sim.schema import Found, admit
+from rbgctrl.sim.schema import ANY, Found, Schema, admit
 from rbgctrl.sim.status import Cause, Refusal, already_exists, bad_request, conflict, forbidden, invalid, not_found
-from rbgctrl.sim.storage import Obj, StoredEvent
+from rbgctrl.sim.storage import Obj, StoredEvent, path_of
 
 if TYPE_CHECKING:
     from rbgctrl.sim.server import ApiServer
@@ -27,6 +28,8 @@ _SKIPPED: Final = Cause(
     "errors to complete validation",
     "<nil>",
 )
+_GO_GIVEN: Final = {"integer": "number", "number": "number", "boolean": "bool", "string": "string", "array": "array"}
+_GO_WANTED: Final = {"string": "string", "integer": "int32", "boolean": "bool"}
 _NOT_SPEC: Final = ("apiVersion", "kind", "metadata", "status")
 
 
@@ -76,18 +79,20 @@ def create(
     """
     metadata = dict(obj["metadata"])
     if metadata.get("resourceVersion") not in (None, ""):
-        raise bad_request("resourceVersion should not be set on objects to be created")
+        raise Refusal(500, "", "resourceVersion should not be set on objects to be created")
     _check_namespace(server, row, namespace, metadata)
     found = Found()
     name = metadata.get("name") or _generated(server, metadata)
     metadata = settled_metadata(row, {**metadata, "name": name}, None, found)
     now = server.now_text()
-    metadata |= {"uid": server.new_uid(), "creationTimestamp": now}
+    metadata.update(uid=server.draws.uid(), creationTimestamp=now)
     if row.generation:
         metadata["generation"] = 1
     obj = {**obj, "metadata": metadata}
     if row.status and not row.born_with_status:
         obj.pop("status", None)
+        if not row.custom:
+            obj["status"] = {}
     obj = _admitted(server, row, obj, None, write, found)
     key = Key(namespace if row.kind.namespaced else "", name)
     if server.storage.record(row.resource, key) is not None:
@@ -96,7 +101,9 @@ def create(
         entries = after_write(row, None, obj, write.manager, now)
     if entries:
         obj["metadata"]["managedFields"] = entries
-    server.creating(row, key, obj, dry_run=write.dry_run)
+    if row.admit is not None:
+        obj = row.admit(obj, now)
+    server.creating(row, obj, dry_run=write.dry_run)
     warnings = _warnings(write, found)
     if write.dry_run:
         return Outcome(obj, warnings=warnings)
@@ -122,7 +129,7 @@ def _generated(server: ApiServer, metadata: Obj) -> str:
     prefix = metadata.get("generateName")
     if not prefix:
         return ""
-    return f"{prefix[:58]}{server.new_suffix()}"
+    return f"{prefix[:58]}{server.draws.suffix()}"
 
 
 # Change ---------------------------------------------------------------------------------------------------------------
@@ -156,9 +163,12 @@ def change(
     """
     before = old.obj
     metadata = obj["metadata"]
+    if entries is None and metadata.get("managedFields") == [{}] and not write.manager.subresource:
+        entries = []  # how clients say that all ownership is to be forgotten
     _preconditions(row, key, metadata, before["metadata"], patch=unconditional_uid)
     found = Found()
     metadata = settled_metadata(row, metadata, before["metadata"], found)
+    obj = {name: before[name] if name in before and before[name] == item else item for name, item in obj.items()}
     obj = _half(row, {**obj, "metadata": metadata}, before, write.manager.subresource)
     obj = _admitted(server, row, obj, before, write, found)
     warnings = _warnings(write, found)
@@ -192,10 +202,14 @@ def _preconditions(row: Row, key: Key, metadata: Obj, before: Obj, *, patch: boo
     if uid in (None, "", before["uid"]):
         return
     if not patch:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        place = f"{row.kind.group}/{row.kind.plural}" if row.custom else row.kind.plural
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: /registry/{place}/{path_of(key)}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        )
         raise conflict(row.resource, key.name, why)
     cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
-    raise invalid(row.kind.kind, row.kind.group, key.name, [cause])
+    raise invalid(row.kind.kind, row.kind.group, key.name, [cause, cause])
 
 
 def _half(row: Row, obj: Obj, before: Obj, subresource: str) -> Obj:
@@ -245,15 +259,22 @@ def _finished(obj: Obj) -> bool:
 
 
 def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
+    obj = _by_schema(row, obj, before, found)
+    if found.causes and not row.custom:
+        raise _undecodable(row, found)
     if row.prepare is not None:
         obj = row.prepare(obj, before)
-    obj = _by_schema(row, obj, before, found)
     if found.unknown and write.strict:
-        listed = ", ".join(f'unknown field "{place}"' for place in found.unknown)
-        raise bad_request(f"strict decoding error: {listed}")
-    causes = found.causes
-    if causes and row.validated:
-        causes = [*causes, _SKIPPED]
+        listed = ", ".join(f'unknown field "{place}"' for place in sorted(found.unknown))
+        kind = row.kind
+        start = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+        raise bad_request(f"{start}strict decoding error: {listed}")
+    blocked = found.blocked()
+    if not blocked:
+        found.evaluate()
+    causes = [*found.causes, _SKIPPED] if blocked and row.validated else found.causes
+    if causes and write.manager.subresource == "status":
+        causes = [_relative(cause) for cause in causes]
     metadata = obj["metadata"]
     if not causes:
         causes = metadata_rules(row, metadata, None if before is None else before["metadata"])
@@ -264,6 +285,41 @@ def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: 
     if causes:
         raise invalid(row.kind.kind, row.kind.group, metadata.get("name", ""), causes)
     return obj if obj["metadata"] is metadata and before is None else {**obj, "metadata": dict(metadata)}
+
+
+def _relative(cause: Cause) -> Cause:
+    """A cause as it is worded when only the status was looked at."""
+    message = cause.message.replace(f"{cause.field} in body", f"{cause.field.removeprefix('status.')} in body")
+    return Cause(cause.reason, message, cause.field)
+
+
+def _undecodable(row: Row, found: Found) -> Refusal:
+    """400 for a built-in object that does not fit Go's types."""
+    kind, cause = row.kind, found.causes[0]
+    steps = re.split(r"\.|\[\d+\]\.?", cause.field)
+    owner, wanted, depth = _go_types(row.schema, [step for step in steps if step])
+    given = _GO_GIVEN.get(cause.message.rpartition('"')[0].rpartition('"')[2], "object")
+    field = ".".join([step for step in steps if step][:depth])
+    return bad_request(
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal {given} '
+        f"into Go struct field {owner}.{field} of type {wanted}"
+    )
+
+
+def _go_types(schema: Schema, steps: list[str]) -> tuple[str, str, int]:
+    """The Go struct that holds the field at ``steps``, the value's Go type, and how many steps lead to the field."""
+    owner = schema.name
+    for depth, step in enumerate(steps):
+        while schema.type == "array":
+            schema = schema.items or ANY
+        owner = schema.name or owner
+        if schema.extra is not None and step not in schema.fields:
+            return owner, _GO_WANTED.get(schema.extra.type, f"v1.{schema.extra.name}"), depth
+        schema = schema.child(step)
+    if schema.type == "array":
+        item = (schema.items or ANY).name
+        return owner, f"[]v1.{item}" if item else "[]string", len(steps)
+    return owner, _GO_WANTED.get(schema.type, f"v1.{schema.name}"), len(steps)
 
 
 def _by_schema(row: Row, obj: Obj, before: Obj | None, found: Found) -> Obj:
@@ -278,8 +334,14 @@ def _by_schema(row: Row, obj: Obj, before: Obj | None, found: Found) -> Obj:
         return _object(admit(schema, obj, found))
     changed = {name: item for name, item in obj.items() if name not in same}
     partly = _object(admit(schema, changed, found))
-    found.causes[:] = [cause for cause in found.causes if not (cause.reason == "FieldValueRequired" and cause.field in same)]
-    return {name: (same[name] if name in same else partly[name]) for name in (*obj, *partly) if name in same or name in partly}
+    found.causes[:] = [
+        cause for cause in found.causes if not (cause.reason == "FieldValueRequired" and cause.field in same)
+    ]
+    return {
+        name: (same[name] if name in same else partly[name])
+        for name in (*obj, *partly)
+        if name in same or name in partly
+    }
 
 
 def _object(value: Any) -> Obj:

@@ -113,54 +113,43 @@ class Process:
             task.exception()  # looked at: what a dying process raised is nobody's business
 
 
-class _Gate:
-    """Runs a coroutine step by step, but takes no step while its process is frozen."""
+class _Gate(Coroutine[Any, Any, Any]):
+    """A coroutine that takes no step while its process is frozen. What was to come then comes at the thaw."""
 
-    __slots__ = ("_coro", "_process")
+    __slots__ = ("_coro", "_process", "_step")
 
     def __init__(self, coro: Coroutine[Any, Any, Any], process: Process) -> None:
         self._coro = coro
         self._process = process
+        self._step: Callable[[], Any] | None = None
+
+    def send(self, value: Any) -> Any:
+        """Take the next step, or the one that has been waiting."""
+        if self._process.frozen:
+            self._step = self._step or (lambda: self._coro.send(value))
+            return self._halt()
+        step, self._step = self._step, None
+        return self._coro.send(value) if step is None else step()
+
+    def throw(self, error: Any, *more: Any) -> Any:
+        """As :meth:`send`: a cancellation replaces the step that has been waiting."""
+        if self._process.frozen:
+            self._step = lambda: self._coro.throw(error, *more)
+            return self._halt()
+        self._step = None
+        return self._coro.throw(error, *more)
+
+    def close(self) -> None:
+        """End it."""
+        self._coro.close()
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        step: Callable[[], Any] = lambda: self._coro.send(None)  # noqa: E731 - the first of two kinds of step
-        while True:
-            step = yield from self._thawed(step)
-            try:
-                waiting_for = step()
-            except StopIteration as stop:
-                return stop.value
-            try:
-                yield waiting_for
-            except GeneratorExit:
-                self._coro.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - whatever is thrown at the task is thrown at the coroutine
-                step = self._thrower(error)
-            else:
-                step = self._sender
+        raise NotImplementedError("a task runs it; nobody awaits it")
 
-    def _sender(self) -> Any:
-        return self._coro.send(None)
-
-    def _thrower(self, error: BaseException) -> Callable[[], Any]:
-        return lambda: self._coro.throw(error)
-
-    def _thawed(self, step: Callable[[], Any]) -> Generator[Any, Any, Callable[[], Any]]:
-        """Wait while frozen; returns the step to take then, which a cancellation meanwhile has changed."""
-        while self._process.frozen:
-            try:
-                yield from self._process.halt()
-            except GeneratorExit:
-                self._coro.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - as above
-                step = self._thrower(error)
-        return step
-
-
-async def _gated(coro: Coroutine[Any, Any, Any], process: Process) -> Any:
-    return await _Gate(coro, process)
+    def _halt(self) -> Any:
+        future = self._process.halt()
+        future._asyncio_future_blocking = True  # noqa: SLF001 - how a task is told to wait
+        return future
 
 
 def _make_task(
@@ -169,6 +158,6 @@ def _make_task(
     process = context.get(_current) if context is not None else _current.get()
     if process is None:
         return asyncio.Task(coro, loop=loop, context=context, **more)
-    task: asyncio.Task[Any] = asyncio.Task(_gated(coro, process), loop=loop, context=context, **more)
+    task: asyncio.Task[Any] = asyncio.Task(_Gate(coro, process), loop=loop, context=context, **more)
     process.adopt(task)
     return task

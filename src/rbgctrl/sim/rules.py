@@ -8,11 +8,20 @@ from typing import Any, Final
 import orjson
 
 from rbgctrl.api.names import is_dns_label
+from rbgctrl.sim.metadata import LABEL_MESSAGE
 from rbgctrl.sim.selectors import matches_labels
 from rbgctrl.sim.status import Cause
 from rbgctrl.sim.storage import Obj
 
-__all__ = ["controller_revision_rules", "pod_rules", "workload_rules"]
+__all__ = [
+    "controller_revision_rules",
+    "data_rules",
+    "event_rules",
+    "pod_rules",
+    "selector_text",
+    "service_rules",
+    "workload_rules",
+]
 
 _POD_FORBIDDEN: Final = (
     "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
@@ -34,6 +43,11 @@ _SET_FREE: Final = frozenset(
         "persistentVolumeClaimRetentionPolicy",
         "minReadySeconds",
     )
+)
+_DATA_KEY: Final = re.compile(r"^[-._a-zA-Z0-9]+$")
+_DATA_MESSAGE: Final = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _ENV_NAME: Final = re.compile(r"^[^=\x00-\x1f]+$")
 
@@ -89,7 +103,8 @@ def _containers(spec: Obj, field: str) -> list[Cause]:
         if not name:
             found.append(_required(f"{place}.name"))
         elif not is_dns_label(name):
-            found.append(Cause("FieldValueInvalid", f"Invalid value: {_json(name)}: must be a DNS label", f"{place}.name"))
+            message = f"Invalid value: {_json(name)}: {LABEL_MESSAGE}"
+            found.append(Cause("FieldValueInvalid", message, f"{place}.name"))
         elif name in names:
             found.append(Cause("FieldValueDuplicate", f"Duplicate value: {_json(name)}", f"{place}.name"))
         names.add(name)
@@ -107,34 +122,35 @@ def _containers(spec: Obj, field: str) -> list[Cause]:
 def workload_rules(obj: Obj, old: Obj | None) -> list[Cause]:
     """A Deployment, ReplicaSet or StatefulSet: its selector matches its pods and never changes."""
     spec = obj.get("spec") or {}
-    if old is not None:
-        before = old.get("spec") or {}
-        if spec is before:
-            return []
-        if obj.get("kind") == "StatefulSet" and any(
-            spec.get(name) != before.get(name) for name in (spec.keys() | before.keys()) - _SET_FREE
-        ):
-            return [Cause("FieldValueForbidden", _SET_FORBIDDEN, "spec")]
-        if spec.get("selector") != before.get("selector"):
-            message = f"Invalid value: {_json(spec.get('selector'))}: field is immutable"
-            return [Cause("FieldValueInvalid", message, "spec.selector")]
+    before = None if old is None else old.get("spec") or {}
+    if spec is before:
+        return []
     found = _selector(spec)
     replicas = spec.get("replicas", 1)
-    if isinstance(replicas, int) and replicas < 0:
+    if replicas < 0:
         message = f"Invalid value: {replicas}: must be greater than or equal to 0"
         found.append(Cause("FieldValueInvalid", message, "spec.replicas"))
-    return found + _containers((spec.get("template") or {}).get("spec") or {}, "spec.template.spec.containers")
+    found += _containers((spec.get("template") or {}).get("spec") or {}, "spec.template.spec.containers")
+    if before is None:
+        return found
+    if obj.get("kind") == "StatefulSet":
+        fixed = (spec.keys() | before.keys()) - _SET_FREE
+        if any(spec.get(name) != before.get(name) for name in fixed):
+            found.append(Cause("FieldValueForbidden", _SET_FORBIDDEN, "spec"))
+    elif spec.get("selector") != before.get("selector"):
+        message = f"Invalid value: {_json(spec.get('selector'))}: field is immutable"
+        found.append(Cause("FieldValueInvalid", message, "spec.selector"))
+    return found
 
 
 def _selector(spec: Obj) -> list[Cause]:
     selector = spec.get("selector")
-    if not selector:
-        return [_required("spec.selector")]
-    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    if matches_labels(selector_text(selector), labels):
-        return []
-    message = f"Invalid value: {_json(labels)}: `selector` does not match template `labels`"
-    return [Cause("FieldValueInvalid", message, "spec.template.metadata.labels")]
+    found = [] if selector is not None else [_required("spec.selector")]
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if not selector or not matches_labels(selector_text(selector), labels or {}):
+        message = f"Invalid value: {_json(labels)}: `selector` does not match template `labels`"
+        found.append(Cause("FieldValueInvalid", message, "spec.template.metadata.labels"))
+    return found
 
 
 def selector_text(selector: Obj) -> str:
@@ -156,6 +172,55 @@ def selector_text(selector: Obj) -> str:
 
 def controller_revision_rules(obj: Obj, old: Obj | None) -> list[Cause]:
     """A ControllerRevision's data is written once."""
-    if old is None or obj.get("data") == old.get("data"):
+    found = []
+    if obj["revision"] < 0:
+        message = f"Invalid value: {obj['revision']}: must be greater than or equal to 0"
+        found.append(Cause("FieldValueInvalid", message, "revision"))
+    if obj.get("data") is None:
+        found.append(_required("data", "data is mandatory"))
+    elif old is not None and obj["data"] != old.get("data"):
+        found.append(Cause("FieldValueInvalid", f"Invalid value: {_json(obj['data'])}: field is immutable", "data"))
+    return found
+
+
+# The rest -------------------------------------------------------------------------------------------------------------
+
+
+def service_rules(obj: Obj, old: Obj | None) -> list[Cause]:
+    """A Service: several ports have names, and an address stays."""
+    spec = obj.get("spec") or {}
+    found: list[Cause] = []
+    ports = spec.get("ports") or []
+    seen: set[tuple[Any, Any]] = set()
+    for index, port in enumerate(ports):
+        if len(ports) > 1 and not port.get("name"):
+            found.append(_required(f"spec.ports[{index}].name"))
+        identity = (port.get("port"), port.get("protocol"))
+        if identity in seen:
+            found.append(Cause("FieldValueDuplicate", f"Duplicate value: {_json(port)}", f"spec.ports[{index}]"))
+        seen.add(identity)
+    before = ((old or {}).get("spec") or {}).get("clusterIP")
+    if before and spec.get("clusterIP") != before:
+        message = f"Invalid value: {_json([spec.get('clusterIP', '')])}: may not change once set"
+        found.append(Cause("FieldValueInvalid", message, "spec.clusterIPs[0]"))
+    return found
+
+
+def event_rules(obj: Obj, old: Obj | None) -> list[Cause]:
+    """An Event lives beside the object it is about."""
+    del old
+    about = (obj.get("involvedObject") or {}).get("namespace", "")
+    if about in ("", obj["metadata"].get("namespace", "")):
         return []
-    return [Cause("FieldValueInvalid", f"Invalid value: {_json(obj.get('data'))}: field is immutable", "data")]
+    message = f"Invalid value: {_json(about)}: does not match event.namespace"
+    return [Cause("FieldValueInvalid", message, "involvedObject.namespace")]
+
+
+def data_rules(obj: Obj, old: Obj | None) -> list[Cause]:
+    """Keys of a ConfigMap or Secret are file names."""
+    del old
+    return [
+        Cause("FieldValueInvalid", f"Invalid value: {_json(key)}: {_DATA_MESSAGE}", f"data[{key}]")
+        for key in obj.get("data") or ()
+        if not _DATA_KEY.match(key)
+    ]

@@ -7,22 +7,25 @@ nulls, fill in defaults, validate. Values that need no change are returned as th
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import orjson
 
+from rbgctrl.api.quantity import canonical
 from rbgctrl.sim.status import Cause
 
-__all__ = ["ANY", "Found", "Place", "Rule", "Schema", "admit", "compile_schema", "place_text"]
+__all__ = ["ANY", "Check", "Found", "Place", "Rule", "Schema", "admit", "place_text", "shown"]
 
 Place: TypeAlias = tuple[Any, ...] | None
 """Where in an object: ``(parent place, field name or list index)``; None is the object itself."""
 
 Rule: TypeAlias = tuple[Callable[[Any], bool], str]
 """A cross-field rule: a test of the value, and the message when it fails."""
+
+
+_PLAIN: Final[dict[str, type]] = {"string": str, "integer": int, "boolean": bool}
 
 
 class Schema:
@@ -45,6 +48,10 @@ class Schema:
         required: fields that must be there.
         rules: cross-field rules.
         checks: single-value checks other than the type.
+        omitted: fields that are left out while they are empty, as Go's encoder does.
+        plain: the Python type of values that need no further look; None when every value does.
+        unique: items of a keyed list or set must differ; Go's types leave that to rules of their own.
+        name: of the Go type, for messages about built-in kinds.
     """
 
     __slots__ = (
@@ -61,12 +68,16 @@ class Schema:
         "list_type",
         "merge_key",
         "merged",
+        "name",
         "nullable",
+        "omitted",
         "open",
         "required",
         "retain",
+        "plain",
         "rules",
         "type",
+        "unique",
     )
 
     def __init__(self, kind: str = "") -> None:
@@ -88,7 +99,18 @@ class Schema:
         self.has_default = False
         self.required: tuple[str, ...] = ()
         self.rules: tuple[Rule, ...] = ()
-        self.checks: tuple[_Check, ...] = ()
+        self.checks: tuple[Check, ...] = ()
+        self.omitted: frozenset[str] = frozenset()
+        self.name = ""
+        self.unique = False
+        self.plain: type | None = _PLAIN.get(kind)
+
+    def copy(self) -> Schema:
+        """Another node with the same parts."""
+        found = Schema()
+        for name in Schema.__slots__:
+            setattr(found, name, getattr(self, name))
+        return found
 
     def child(self, name: str) -> Schema:
         """Schema of a field; :data:`ANY` when nothing is known about it."""
@@ -100,7 +122,18 @@ ANY: Final = Schema()
 ANY.open = True
 ANY.nullable = True
 
-_Check: TypeAlias = Callable[[Any, Place], Cause | None]
+Check: TypeAlias = Callable[[Any, Place], Cause | None]
+
+
+_BLOCKING: Final = frozenset(
+    (
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    )
+)
 
 
 @dataclass(slots=True)
@@ -110,12 +143,24 @@ class Found:
     Attributes:
         causes: broken rules; any of them refuses the object.
         unknown: places of dropped unknown fields.
-        rules_skipped: cross-field rules exist and were not evaluated because of other causes.
+        pending: cross-field rules still to be evaluated.
     """
 
     causes: list[Cause] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    rules_skipped: bool = False
+    pending: list[tuple[Schema, Any, Place]] = field(default_factory=list)
+
+    def blocked(self) -> bool:
+        """Whether causes are such that cross-field rules cannot be evaluated."""
+        return any(cause.reason in _BLOCKING for cause in self.causes)
+
+    def evaluate(self) -> None:
+        """Evaluate the cross-field rules met on the way; those of parents first."""
+        for schema, value, place in sorted(self.pending, key=lambda item: place_text(item[2])):
+            for holds, message in schema.rules:
+                if not holds(value):
+                    self.causes.append(Cause("FieldValueInvalid", f"Invalid value: {message}", place_text(place)))
+        self.pending.clear()
 
 
 def place_text(place: Place) -> str:
@@ -140,26 +185,22 @@ def admit(schema: Schema, value: Any, found: Found, place: Place = None) -> Any:
         place: where ``value`` is.
     """
     kind = schema.type
-    if not kind:
+    if not kind or (value is None and schema.nullable):
         return value
-    if value is None and schema.nullable:
-        return value
-    if kind == "object":
-        if type(value) is not dict:
-            return _wrong_type(schema, value, found, place)
+    if kind == "object" and type(value) is dict:
         value = _admit_object(schema, value, found, place)
-    elif kind == "array":
-        if type(value) is not list:
-            return _wrong_type(schema, value, found, place)
+    elif kind == "array" and type(value) is list:
         value = _admit_list(schema, value, found, place)
     elif not _is_a(kind, value):
         return _wrong_type(schema, value, found, place)
+    elif kind == "quantity":
+        return canonical(str(value))
     for check in schema.checks:
         cause = check(value, place)
         if cause is not None:
             found.causes.append(cause)
     if schema.rules:
-        _apply_rules(schema, value, found, place)
+        found.pending.append((schema, value, place))
     return value
 
 
@@ -179,8 +220,13 @@ def _admit_object(schema: Schema, value: dict[str, Any], found: Found, place: Pl
             changed = dict(value) if changed is None else changed
             del changed[name]
             continue
+        if type(item) is known.plain and (item or name not in schema.omitted):
+            continue
         admitted = admit(known, item, found, (place, name))
-        if admitted is not item:
+        if not admitted and name in schema.omitted:
+            changed = dict(value) if changed is None else changed
+            del changed[name]
+        elif admitted is not item:
             changed = dict(value) if changed is None else changed
             changed[name] = admitted
     result = value if changed is None else changed
@@ -205,7 +251,7 @@ def _admit_list(schema: Schema, value: list[Any], found: Found, place: Place) ->
                 if result is value:
                     result = list(value)
                 result[index] = admitted
-    if schema.list_type != "atomic":
+    if schema.unique:
         _unique(schema, result, found, place)
     return result
 
@@ -226,21 +272,6 @@ def _unique(schema: Schema, value: list[Any], found: Found, place: Place) -> Non
         seen.add(text)
 
 
-def _apply_rules(schema: Schema, value: Any, found: Found, place: Place) -> None:
-    if found.causes:
-        found.rules_skipped = True
-        return
-    for holds, message in schema.rules:
-        if not holds(value):
-            # Broken rules come after all else, and only when all else is well.
-            found.causes.append(Cause("FieldValueInvalid", f"Invalid value: {_shown_rule(value)}: {message}",
-                                      place_text(place)))
-
-
-def _shown_rule(value: Any) -> str:
-    return _go(value)
-
-
 def _copied(value: Any) -> Any:
     return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
 
@@ -248,22 +279,24 @@ def _copied(value: Any) -> Any:
 # Types ----------------------------------------------------------------------------------------------------------------
 
 
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "integer": (int,),
+    "boolean": (bool,),
+    "number": (int, float),
+    "intstr": (str, int),
+    "quantity": (str, int, float),
+}
+
+
 def _is_a(kind: str, value: Any) -> bool:
-    match kind:
-        case "string":
-            return isinstance(value, str)
-        case "integer":
-            return type(value) is int or (type(value) is float and value.is_integer())
-        case "boolean":
-            return isinstance(value, bool)
-        case "number":
-            return type(value) is int or type(value) is float
-        case "intstr":
-            return isinstance(value, str) or type(value) is int
-    return True
+    """Whether a scalar is of a type; 2.0 is an integer, True is not."""
+    if type(value) in _TYPES.get(kind, ()):
+        return True
+    return kind == "integer" and type(value) is float and value.is_integer()
 
 
-_NAMES: Final = {"intstr": "integer,string"}
+_NAMES: Final = {"intstr": "integer,string", "quantity": "string"}
 
 
 def _wrong_type(schema: Schema, value: Any, found: Found, place: Place) -> Any:
@@ -292,7 +325,7 @@ def _type_name(value: Any) -> str:
     return "object"
 
 
-def _go(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as validation messages show it."""
     match value:
         case dict():
@@ -306,111 +339,3 @@ def _go(value: Any) -> str:
         case None:
             return "null"
     return str(value)
-
-
-# Compilation ----------------------------------------------------------------------------------------------------------
-
-
-def compile_schema(source: Mapping[str, Any], rules: Mapping[str, Callable[[Any], bool]] | None = None) -> Schema:
-    """A schema from OpenAPI v3 as CustomResourceDefinitions write it.
-
-    Args:
-        source: the schema.
-        rules: tests by the text of ``x-kubernetes-validations`` rules.
-
-    Raises:
-        KeyError: a rule has no test.
-    """
-    rules = rules or {}
-    schema = Schema("intstr" if source.get("x-kubernetes-int-or-string") else source.get("type", ""))
-    schema.format = source.get("format", "")
-    properties = source.get("properties", {})
-    schema.fields = {name: compile_schema(item, rules) for name, item in properties.items()}
-    extra = source.get("additionalProperties")
-    if isinstance(extra, Mapping):
-        schema.extra = compile_schema(extra, rules)
-    elif extra is True:
-        schema.extra = ANY
-    if "items" in source:
-        schema.items = compile_schema(source["items"], rules)
-    schema.open = bool(source.get("x-kubernetes-preserve-unknown-fields"))
-    schema.nullable = bool(source.get("nullable")) or not schema.type
-    schema.list_type = source.get("x-kubernetes-list-type", "atomic")
-    schema.keys = tuple(source.get("x-kubernetes-list-map-keys", ()))
-    schema.atomic = source.get("x-kubernetes-map-type") == "atomic"
-    schema.default, schema.has_default = source.get("default"), "default" in source
-    schema.defaults = tuple((name, item) for name, item in schema.fields.items() if item.has_default)
-    schema.required = tuple(source.get("required", ()))
-    schema.rules = tuple(
-        (rules[rule["rule"]], rule.get("message") or f"failed rule: {rule['rule']}")
-        for rule in source.get("x-kubernetes-validations", ())
-    )
-    schema.checks = tuple(_checks(source))
-    return schema
-
-
-def _checks(source: Mapping[str, Any]) -> list[_Check]:
-    found: list[_Check] = []
-    if "enum" in source:
-        found.append(_enum(tuple(source["enum"])))
-    for name, sentence, measure, broken in _BOUNDS:
-        if name in source:
-            found.append(_bound(source[name], sentence, measure, broken))
-    if "pattern" in source:
-        found.append(_pattern(source["pattern"]))
-    return found
-
-
-def _identity(value: Any) -> Any:
-    return value
-
-
-_BOUNDS: Final[tuple[tuple[str, str, Callable[[Any], Any], Callable[[Any, Any], bool]], ...]] = (
-    ("minimum", "should be greater than or equal to {}", _identity, lambda size, bound: size < bound),
-    ("maximum", "should be less than or equal to {}", _identity, lambda size, bound: size > bound),
-    ("minLength", "should be at least {} chars long", len, lambda size, bound: size < bound),
-    ("maxLength", "should be at most {} chars long", len, lambda size, bound: size > bound),
-    ("minItems", "should have at least {} items", len, lambda size, bound: size < bound),
-    ("maxItems", "must have at most {} items", len, lambda size, bound: size > bound),
-    ("minProperties", "should have at least {} properties", len, lambda size, bound: size < bound),
-    ("maxProperties", "must have at most {} properties", len, lambda size, bound: size > bound),
-)
-
-
-def _bound(
-    bound: Any, sentence: str, measure: Callable[[Any], Any], broken: Callable[[Any, Any], bool]
-) -> _Check:
-    def check(value: Any, place: Place) -> Cause | None:
-        size = measure(value)
-        if not broken(size, bound):
-            return None
-        where = place_text(place)
-        shown = str(size) if isinstance(value, list | dict) else _go(value)
-        return Cause("FieldValueInvalid", f"Invalid value: {shown}: {where} in body {sentence.format(bound)}", where)
-
-    return check
-
-
-def _enum(values: tuple[Any, ...]) -> _Check:
-    listed = ", ".join(_go(value) for value in values)
-
-    def check(value: Any, place: Place) -> Cause | None:
-        if value in values:
-            return None
-        message = f"Unsupported value: {_go(value)}: supported values: {listed}"
-        return Cause("FieldValueNotSupported", message, place_text(place))
-
-    return check
-
-
-def _pattern(text: str) -> _Check:
-    compiled = re.compile(text)
-
-    def check(value: Any, place: Place) -> Cause | None:
-        if compiled.search(value):
-            return None
-        where = place_text(place)
-        message = f"Invalid value: {_go(value)}: {where} in body should match '{text}'"
-        return Cause("FieldValueInvalid", message, where)
-
-    return check

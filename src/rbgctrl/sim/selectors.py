@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rbgctrl.sim.kinds import Row
+from rbgctrl.sim.labelsyntax import Holds, Labels, SelectorError, parse_selector
 from rbgctrl.sim.status import Refusal, bad_request
 
 __all__ = ["Test", "everything", "field_selector", "label_selector", "matches_labels"]
@@ -15,14 +16,8 @@ __all__ = ["Test", "everything", "field_selector", "label_selector", "matches_la
 Test: TypeAlias = Callable[[dict[str, Any]], bool]
 """Whether an object is selected."""
 
-_Labels: TypeAlias = dict[str, str]
-_Requirement: TypeAlias = Callable[[_Labels], bool]
-
-_SET = re.compile(r"\s*([^\s!=,()<>]+)\s+(in|notin)\s*\(([^()]*)\)\s*$")
-_EQUAL = re.compile(r"\s*([^\s!=,()<>]+)\s*(==|=|!=)\s*([^\s!=,()<>]*)\s*$")
-_EXISTS = re.compile(r"\s*(!?)\s*([^\s!=,()<>]+)\s*$")
-_COMPARE = re.compile(r"\s*([^\s!=,()<>]+)\s*(<|>)\s*(-?\d+)\s*$")
-_FIELD = re.compile(r"([^=!]+)(==|!=|=)(.*)$")
+_TERM: Final = re.compile(r"([^=!]*)(==|!=|=)(.*)$", re.DOTALL)
+_NO_LABELS: Final[dict[str, str]] = {}
 
 
 def everything(obj: dict[str, Any]) -> bool:
@@ -30,9 +25,9 @@ def everything(obj: dict[str, Any]) -> bool:
     return obj is not None
 
 
-def matches_labels(text: str, labels: _Labels) -> bool:
+def matches_labels(text: str, labels: Labels) -> bool:
     """Whether ``labels`` satisfy the selector ``text``. Raises :class:`Refusal` as :func:`label_selector` does."""
-    return all(requirement(labels) for requirement in _requirements(text))
+    return all(holds(labels) for holds in _tests(text))
 
 
 def label_selector(text: str) -> Test:
@@ -41,72 +36,21 @@ def label_selector(text: str) -> Test:
     Raises:
         Refusal: 400, it cannot be parsed.
     """
-    if not text.strip():
+    tests = _tests(text)
+    if not tests:
         return everything
-    requirements = _requirements(text)
-    if len(requirements) == 1:
-        only = requirements[0]
-        return lambda obj: only(obj["metadata"].get("labels") or {})
-    return lambda obj: _all(requirements, obj["metadata"].get("labels") or {})
-
-
-def _all(requirements: tuple[_Requirement, ...], labels: _Labels) -> bool:
-    return all(requirement(labels) for requirement in requirements)
+    if len(tests) == 1:
+        only = tests[0]
+        return lambda obj: only(obj["metadata"].get("labels") or _NO_LABELS)
+    return lambda obj: all(holds(obj["metadata"].get("labels") or _NO_LABELS) for holds in tests)
 
 
 @lru_cache(maxsize=4096)
-def _requirements(text: str) -> tuple[_Requirement, ...]:
-    return tuple(_requirement(part, text) for part in _split(text) if part.strip() or text.count(","))
-
-
-def _split(text: str) -> list[str]:
-    """At commas outside parentheses."""
-    parts, depth, start = [], 0, 0
-    for index, sign in enumerate(text):
-        if sign == "(":
-            depth += 1
-        elif sign == ")":
-            depth -= 1
-        elif sign == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]
-
-
-def _requirement(part: str, whole: str) -> _Requirement:
-    if match := _SET.match(part):
-        key, operator, listed = match.groups()
-        values = frozenset(value.strip() for value in listed.split(","))
-        if operator == "in":
-            return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if match := _EQUAL.match(part):
-        key, operator, value = match.groups()
-        if operator == "!=":
-            return lambda labels: labels.get(key) != value
-        return lambda labels: labels.get(key) == value
-    if match := _COMPARE.match(part):
-        return _comparison(*match.groups())
-    if match := _EXISTS.match(part):
-        absent, key = match.groups()
-        if absent:
-            return lambda labels: key not in labels
-        return lambda labels: key in labels
-    message = f"unable to parse requirement: found '{part.strip()}', expected: a label selector requirement"
-    raise bad_request(f"{message} (in {whole!r})")
-
-
-def _comparison(key: str, operator: str, text: str) -> _Requirement:
-    limit = int(text)
-
-    def holds(labels: _Labels) -> bool:
-        try:
-            value = int(labels[key])
-        except (KeyError, ValueError):
-            return False
-        return value > limit if operator == ">" else value < limit
-
-    return holds
+def _tests(text: str) -> tuple[Holds, ...]:
+    try:
+        return tuple(requirement.holds for requirement in parse_selector(text))
+    except SelectorError as error:
+        raise bad_request(str(error)) from None
 
 
 def field_selector(text: str, row: Row) -> Test:
@@ -119,19 +63,21 @@ def field_selector(text: str, row: Row) -> Test:
     Raises:
         Refusal: 400, it cannot be parsed or names another path.
     """
-    if not text.strip():
+    tests = [test for test in (_term(part, row) for part in text.split(",") if part) if test is not everything]
+    if not tests:
         return everything
-    tests = [_field_test(part, row) for part in text.split(",") if part.strip()]
     if len(tests) == 1:
         return tests[0]
     return lambda obj: all(test(obj) for test in tests)
 
 
-def _field_test(part: str, row: Row) -> Test:
-    match = _FIELD.match(part.strip())
+def _term(part: str, row: Row) -> Test:
+    match = _TERM.match(part)
     if match is None:
         raise bad_request(f"invalid selector: '{part}'; can't understand '{part}'")
     path, operator, value = match.groups()
+    if not path and not value:
+        return everything
     if path not in row.fields:
         raise _not_supported(path, row)
     steps = tuple(path.split("."))
@@ -140,7 +86,7 @@ def _field_test(part: str, row: Row) -> Test:
 
 
 def _not_supported(path: str, row: Row) -> Refusal:
-    if row.selectable:
+    if row.custom or row.selectable:
         return bad_request(f"field label not supported: {path}")
     return bad_request(f'"{path}" is not a known field selector: only "metadata.name", "metadata.namespace"')
 

@@ -9,31 +9,28 @@ another. Names, uids and versions depend only on the seed and the order of reque
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any, Final
-
-import orjson
 
 from rbgctrl import crds
 from rbgctrl.api.meta import Key
-from rbgctrl.api.strategic import strategic_merge
 from rbgctrl.client.observe import ClientObserver
 from rbgctrl.client.transport import ApiRequest, ApiResponse, Verb
 from rbgctrl.clock import Now, rfc3339, utcnow
 from rbgctrl.sim.builtin import rows
 from rbgctrl.sim.call import APPLY_TYPES, Call, Write, locate
-from rbgctrl.sim.crds import rows_of
+from rbgctrl.sim.compaction import Compactor
+from rbgctrl.sim.crds import CRDS, established, rows_of
 from rbgctrl.sim.discovery import discover
+from rbgctrl.sim.draws import Draws
 from rbgctrl.sim.kinds import KindTable, Row
-from rbgctrl.sim.managed import UPDATE, Manager, root_schema
+from rbgctrl.sim.managed import UPDATE, Manager
 from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404
-from rbgctrl.sim.status import Cause, Refusal, no_such_path, not_allowed, not_found
+from rbgctrl.sim.status import Cause, PageNotFound, Refusal, no_such_path, not_allowed, not_found, not_implemented
 from rbgctrl.sim.storage import DELETED, Obj, Storage, StoredEvent
-from rbgctrl.sim.subresources import SUBRESOURCES
+from rbgctrl.sim.subresources import SUBRESOURCES, UNUSED
 from rbgctrl.sim.transport import InProcessTransport
 from rbgctrl.sim.verbs.delete import DeleteOptions, delete_collection, delete_object, remove
 from rbgctrl.sim.verbs.read import get_object, list_objects
@@ -46,8 +43,6 @@ Admission = Callable[[Row, Obj, Obj | None], list[Cause]]
 """A rule beside those of the kinds, as a validating webhook would be: ``(kind, object, object before)``."""
 
 _NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
-_SUFFIX: Final = "bcdfghjklmnpqrstvwxz2456789"
-_CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +88,7 @@ class ApiServer:
         storage: all objects and their changes.
         kinds: what is served.
         audit: requests, oldest first, reads and watches included.
+        draws: uids, name suffixes and addresses.
         admission: further rules for writes; add your own.
         hub: open watches.
     """
@@ -111,20 +107,17 @@ class ApiServer:
         self.kinds = KindTable(rows())
         self.audit: deque[Audited] = deque(maxlen=self.options.audit)
         self.admission: list[Admission] = []
-        self._seed = seed
-        self._drawn = 0
-        self._marks: deque[tuple[datetime, int]] = deque()
-        self._addresses = 0
-        self.storage.subscribe(self._on_event)
-        self.hub = Hub(
-            self.storage, backlog=self.options.watch_backlog, bookmark_seconds=self.options.bookmark_seconds
-        )
+        self.draws = Draws(seed)
+        self._second = (-1, "")  # the last timestamp and its text
+        self.storage.subscribe(self._serve)
+        Compactor(self.storage, now, self.options.window_seconds)
+        self.hub = Hub(self.storage, backlog=self.options.watch_backlog, bookmark_seconds=self.options.bookmark_seconds)
         self._install()
 
     # Requests ---------------------------------------------------------------------------------------------------------
 
     async def handle(self, request: ApiRequest, *, user: str = "admin", agent: str = "") -> ApiResponse:
-        """Answer a request. Never raises: refusals are answers with a status of 400 or more."""
+        """Answer a request. Refusals are answers with a status of 400 or more; what is raised is a defect in here."""
         try:
             response = await self._dispatch(request, user, agent)
         except Refusal as refusal:
@@ -136,7 +129,7 @@ class ApiServer:
         """Open a watch; an answer of 400 or more when it is refused. End it with :meth:`Watch.end`."""
         try:
             call = self._call(request, user, agent)
-            opened = self.hub.open(self, call)
+            opened = self.hub.open(call)
         except Refusal as refusal:
             self.audit.append(Audited(user, request, refusal.code))
             return refusal.response()
@@ -169,6 +162,8 @@ class ApiServer:
         return self._write(call, method)
 
     def _write(self, call: Call, method: str) -> ApiResponse:
+        if not call.key.name and call.row.kind.namespaced and not call.key.namespace:
+            raise PageNotFound() if call.row.custom else not_allowed()
         if method == "POST" and not call.key.name:
             return create_object(self, call)
         if method == "DELETE" and not call.subresource:
@@ -183,13 +178,13 @@ class ApiServer:
     def _subresource(self, call: Call) -> ApiResponse:
         handler = SUBRESOURCES.get((call.row.resource, call.subresource)) or SUBRESOURCES.get(("", call.subresource))
         if handler is None or (call.subresource == "scale" and call.row.scale is None):
-            raise no_such_path()
+            raise _no_subresource(call.row, call.key, call.subresource)
         return handler(self, call)
 
     def _call(self, request: ApiRequest, user: str, agent: str) -> Call:
         row, key, subresource = locate(self.kinds, request.path)
         if subresource == "status" and not row.status:
-            raise no_such_path()
+            raise _no_subresource(row, key, subresource)
         return Call(
             row=row,
             key=key,
@@ -216,7 +211,12 @@ class ApiServer:
         obj = {"kind": row.kind.kind, "apiVersion": row.kind.api_version, **obj}
         namespace = obj["metadata"].get("namespace", "")
         return self._audited(
-            user, Verb.CREATE, "POST", row, Key(namespace, obj["metadata"].get("name", "")), "",
+            user,
+            Verb.CREATE,
+            "POST",
+            row,
+            Key(namespace, obj["metadata"].get("name", "")),
+            "",
             lambda: create(self, row, namespace, obj, self._own(row, user, "")),
         )
 
@@ -237,9 +237,13 @@ class ApiServer:
         """
         row = self.kinds.resource(resource)
         old = record_or_404(self, row, key)
-        verb, method = Verb.UPDATE, "PUT"
         return self._audited(
-            user, verb, method, row, key, subresource,
+            user,
+            Verb.UPDATE,
+            "PUT",
+            row,
+            key,
+            subresource,
             lambda: change(self, row, key, old, change_it(old.obj), self._own(row, user, subresource)),
         )
 
@@ -255,8 +259,8 @@ class ApiServer:
 
         def act() -> Outcome:
             nonlocal gone
-            gone, obj = remove(self, row, key, old, options or DeleteOptions())
-            return Outcome(obj)
+            gone, outcome = remove(self, row, key, old, options or DeleteOptions())
+            return outcome
 
         self._audited(user, Verb.DELETE, "DELETE", row, key, "", act)
         return gone
@@ -288,66 +292,24 @@ class ApiServer:
 
     def now_text(self) -> str:
         """The present as API objects write it."""
-        return rfc3339(self.now())
-
-    def new_uid(self) -> str:
-        """A fresh uid."""
-        digits = self._draw(16).hex()
-        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-
-    def new_suffix(self) -> str:
-        """A fresh end of a generated name."""
-        return "".join(_SUFFIX[byte % len(_SUFFIX)] for byte in self._draw(5))
-
-    def strategic(self, row: Row, target: Obj, patch: Obj) -> Obj:
-        """``target`` after a strategic merge patch."""
-        merged = strategic_merge(target, patch, row.kind.kind)
-        return dict(merged)
-
-    def creating(self, row: Row, key: Key, obj: Obj, *, dry_run: bool) -> None:
-        """Last touches to a new object that depend on the whole server."""
-        del key
-        if row.resource == "services":
-            self._give_address(obj, dry_run=dry_run)
-        elif row.resource == _CRDS:
-            rows_of(obj)
-            obj["status"] = _established(obj, self.now_text())
-
-    def _give_address(self, obj: Obj, *, dry_run: bool) -> None:
-        spec = dict(obj["spec"])
-        if spec.get("type") == "ExternalName":
-            return
-        if not spec.get("clusterIP"):
-            number = self._addresses + 1
-            if not dry_run:
-                self._addresses = number
-            spec["clusterIP"] = f"10.96.{number // 250 % 250}.{number % 250 + 1}"
-        spec["clusterIPs"] = [spec["clusterIP"]]
-        obj["spec"] = spec
-
-    def _draw(self, size: int) -> bytes:
-        self._drawn += 1
-        return hashlib.blake2b(f"{self._seed}/{self._drawn}".encode(), digest_size=size).digest()
-
-    def _on_event(self, event: StoredEvent) -> None:
-        if event.resource == _CRDS:
-            self._serve(event)
-        self._forget_old(event.revision)
-
-    def _forget_old(self, revision: int) -> None:
-        """Compact as etcd is made to: in steps, to where things stood one window ago."""
         now = self.now()
-        step = timedelta(seconds=self.options.window_seconds / 5)
-        if self._marks and now - self._marks[-1][0] < step:
-            return
-        self._marks.append((now, revision))
-        oldest = now - timedelta(seconds=self.options.window_seconds)
-        while len(self._marks) > 1 and self._marks[1][0] <= oldest:
-            self._marks.popleft()
-        if self._marks[0][0] <= oldest:
-            self.storage.compact(self._marks[0][1])
+        second = int(now.timestamp())
+        if self._second[0] != second:
+            self._second = second, rfc3339(now)
+        return self._second[1]
+
+    def creating(self, row: Row, obj: Obj, *, dry_run: bool) -> None:
+        """Last touches to a new object that depend on the whole server. Changes ``obj``."""
+        if row.resource == "services" and obj["spec"].get("type") != "ExternalName":
+            address = obj["spec"].get("clusterIP") or ("10.96.0.0" if dry_run else self.draws.address())
+            obj["spec"] = {**obj["spec"], "clusterIP": address, "clusterIPs": [address]}
+        elif row.resource == CRDS:
+            rows_of(obj)
+            obj["status"] = established(obj, self.now_text())
 
     def _serve(self, event: StoredEvent) -> None:
+        if event.resource != CRDS:
+            return
         spec: Mapping[str, Any] = event.obj["spec"]
         self.kinds.remove(spec["group"], spec["names"]["plural"])
         if event.type != DELETED:
@@ -358,28 +320,16 @@ class ApiServer:
         for name in _NAMESPACES:
             if self.storage.get("namespaces", Key("", name)) is None:
                 self.create("namespaces", {"metadata": {"name": name}}, user="system:apiserver")
-        if self.options.install_crds:
-            for document in crds.documents():
-                key = Key("", document["metadata"]["name"])
-                if self.storage.get(_CRDS, key) is None:
-                    self.create(_CRDS, document, user="system:apiserver")
-        for record in self.storage.records(_CRDS):
+        for document in crds.documents() if self.options.install_crds else ():
+            if self.storage.get(CRDS, Key("", document["metadata"]["name"])) is None:
+                self.create(CRDS, document, user="system:apiserver")
+        for record in self.storage.records(CRDS):
             self._serve(record)
 
 
-def _established(crd: Obj, now: str) -> Obj:
-    names = crd["spec"]["names"]
-    accepted = {**names, "singular": names.get("singular") or names["kind"].lower()}
-    accepted.setdefault("listKind", f"{names['kind']}List")
-    conditions = [
-        ("NamesAccepted", "NoConflicts", "no conflicts found"),
-        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-    ]
-    return {
-        "conditions": [
-            {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
-            for kind, reason, message in conditions
-        ],
-        "acceptedNames": accepted,
-        "storedVersions": [version["name"] for version in crd["spec"]["versions"] if version.get("storage")],
-    }
+def _no_subresource(row: Row, key: Key, name: str) -> Refusal:
+    if row.custom:
+        return not_found(row.resource, key.name)
+    if (row.resource, name) in UNUSED:
+        return not_implemented(f"{row.resource}/{name}")
+    return no_such_path()

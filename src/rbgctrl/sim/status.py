@@ -12,6 +12,7 @@ from rbgctrl.client.transport import ApiResponse
 
 __all__ = [
     "Cause",
+    "PageNotFound",
     "Refusal",
     "already_exists",
     "bad_request",
@@ -20,9 +21,13 @@ __all__ = [
     "forbidden",
     "gone_version",
     "invalid",
+    "no_such_path",
+    "not_allowed",
     "not_found",
     "not_implemented",
     "success",
+    "unknown_media",
+    "unsupported_media",
 ]
 
 _JSON = {"Content-Type": "application/json"}
@@ -121,8 +126,20 @@ def not_found(resource: str, name: str) -> Refusal:
     return Refusal(404, "NotFound", f'{resource} "{name}" not found', details=_of(resource, name))
 
 
+class PageNotFound(Refusal):
+    """404 for a path nobody knows at all; not even a ``Status``."""
+
+    def __init__(self) -> None:
+        super().__init__(404, "", "404 page not found")
+
+    def response(self) -> ApiResponse:
+        """As an answer."""
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        return ApiResponse(status=404, body=b"404 page not found\n", headers=headers)
+
+
 def no_such_path() -> Refusal:
-    """404: no such resource."""
+    """404: the group is known, the resource is not."""
     return Refusal(404, "NotFound", "the server could not find the requested resource", details={})
 
 
@@ -145,7 +162,8 @@ def forbidden(resource: str, name: str, why: str, causes: Iterable[Cause] = ()) 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Refusal:
     """422: rules of the object are broken."""
-    listed = str(causes[0]) if len(causes) == 1 else f"[{', '.join(str(cause) for cause in causes)}]"
+    different = list(dict.fromkeys(map(str, causes)))
+    listed = different[0] if len(different) == 1 else f"[{', '.join(different)}]"
     qualified = f"{kind}.{group}" if group else kind
     details = {field: value for field, value in {"name": name, "group": group, "kind": kind}.items() if value}
     return Refusal(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details=details, causes=causes)
@@ -173,13 +191,15 @@ def future_version(asked: int, current: int) -> Refusal:
     return Refusal(504, "Timeout", f"Timeout: {message}", details={}, causes=[cause], retry_after=1)
 
 
-def unsupported_media(given: str, supported: Sequence[str]) -> Refusal:
-    """415: the body's content type is not understood here."""
-    message = (
-        "the body of the request was in an unknown format - accepted media types include: " + ", ".join(supported)
-    )
-    del given
+def unsupported_media(supported: Sequence[str]) -> Refusal:
+    """415: the body's content type is known, but not for this kind."""
+    message = "the body of the request was in an unknown format - accepted media types include: " + ", ".join(supported)
     return Refusal(415, "UnsupportedMediaType", message)
+
+
+def unknown_media() -> Refusal:
+    """415: nobody knows the body's content type."""
+    return Refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
 
 
 def not_allowed() -> Refusal:

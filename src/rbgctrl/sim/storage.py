@@ -68,6 +68,9 @@ class StoredEvent:
         return f"StoredEvent({self.revision} {self.type} {self.resource} {self.key})"
 
 
+Events: TypeAlias = list[StoredEvent]
+
+
 class _Table:
     """Objects of one resource: the last event of each living one, and the recent changes."""
 
@@ -76,7 +79,7 @@ class _Table:
     def __init__(self) -> None:
         self.records: dict[str, StoredEvent] = {}
         self.order: list[str] = []
-        self.log: list[StoredEvent] = []
+        self.log: Events = []
 
     def range(self, namespace: str) -> list[str]:
         if not namespace:
@@ -127,7 +130,7 @@ class Storage:
         """The objects in order of namespace and name."""
         return [record.obj for record in self.records(resource, namespace)]
 
-    def records(self, resource: str, namespace: str = "") -> list[StoredEvent]:
+    def records(self, resource: str, namespace: str = "") -> Events:
         """As :meth:`list`, the changes that made the objects what they are."""
         table = self._tables.get(resource)
         if table is None:
@@ -144,7 +147,7 @@ class Storage:
         """Resources that hold or held objects."""
         return tuple(self._tables)
 
-    def snapshot(self, resource: str, namespace: str, revision: int) -> list[StoredEvent]:
+    def snapshot(self, resource: str, namespace: str, revision: int) -> Events:
         """What :meth:`records` answered at ``revision``.
 
         Raises:
@@ -168,7 +171,7 @@ class Storage:
                 found[path] = StoredEvent(MODIFIED, resource, event.key, before, old=None, new=event.old, obj=event.old)
         return [found[path] for path in sorted(found)]
 
-    def since(self, resource: str, revision: int) -> list[StoredEvent]:
+    def since(self, resource: str, revision: int) -> Events:
         """The changes of a resource after ``revision``, oldest first.
 
         Raises:
@@ -250,7 +253,7 @@ class Storage:
             table = self._tables[resource] = _Table()
         return table
 
-    def _since(self, table: _Table, revision: int) -> list[StoredEvent]:
+    def _since(self, table: _Table, revision: int) -> Events:
         return table.log[bisect_right(table.log, revision, key=_revision) :]
 
     def _record(self, table: _Table, event: StoredEvent) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from rbgctrl.api.meta import Key
 from rbgctrl.client.transport import ApiResponse
 from rbgctrl.sim.call import APPLY_TYPES, Call, body_of
 from rbgctrl.sim.kinds import Row, Scale
@@ -20,9 +21,10 @@ from rbgctrl.sim.verbs.delete import DeleteOptions, remove
 if TYPE_CHECKING:
     from rbgctrl.sim.server import ApiServer
 
-__all__ = ["SUBRESOURCES"]
+__all__ = ["SUBRESOURCES", "UNUSED", "bind"]
 
 _HEADERS: Final = {"Content-Type": "application/json"}
+_TOPOLOGY: Final = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone")
 
 
 def _json(body: Any, status: int = 200) -> ApiResponse:
@@ -73,7 +75,7 @@ def _scale_of(row: Row, obj: Obj) -> Obj:
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": {name: metadata[name] for name in names if name in metadata},
-        "spec": {"replicas": replicas} if replicas is not None else {},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 
@@ -152,10 +154,18 @@ def bind(server: ApiServer, call: Call, old: StoredEvent, node: str) -> None:
     }
     bound = {
         **old.obj,
+        "metadata": _with_topology(metadata, server.storage.get("nodes", Key("", node))),
         "spec": {**spec, "nodeName": node},
         "status": {**status, "conditions": [*others, scheduled]},
     }
     server.storage.commit(call.row.resource, call.key, bound)
+
+
+def _with_topology(metadata: Obj, node: Obj | None) -> Obj:
+    """The pod's metadata with the labels that say where its node is, as admission adds them to a binding."""
+    labels = (node["metadata"].get("labels") or {}) if node is not None else {}
+    place = {name: labels[name] for name in _TOPOLOGY if name in labels}
+    return {**metadata, "labels": {**(metadata.get("labels") or {}), **place}} if place else metadata
 
 
 def _eviction(server: ApiServer, call: Call) -> ApiResponse:
@@ -205,3 +215,16 @@ SUBRESOURCES: Final[Mapping[tuple[str, str], Handler]] = {
     ("namespaces", "finalize"): _finalize,
 }
 """Handlers by resource (``""`` for any) and subresource."""
+
+UNUSED: Final = frozenset(
+    (
+        *(
+            ("pods", name)
+            for name in ("attach", "ephemeralcontainers", "exec", "log", "portforward", "proxy", "resize")
+        ),
+        ("services", "proxy"),
+        ("nodes", "proxy"),
+        ("serviceaccounts", "token"),
+    )
+)
+"""Subresources that real servers have and nothing here needs."""

@@ -98,8 +98,11 @@ def _partial(obj: Obj) -> Obj:
 
 
 def _table(server: ApiServer, row: Row, body: Obj, include: str) -> Obj:
-    columns = (Column(name="Name"), *(row.columns or (Column(name="Age", path=".metadata.creationTimestamp", type="date"),)))
-    objects = body["items"] if "items" in body else [body]
+    columns = (
+        Column(name="Name"),
+        *(row.columns or (Column(name="Age", path=".metadata.creationTimestamp", type="date"),)),
+    )
+    objects = body.get("items", [body])
     now = server.now()
     rows = []
     for obj in objects:

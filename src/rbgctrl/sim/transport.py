@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Self
 
 from rbgctrl.client.errors import ConnectError
-from rbgctrl.client.observe import ClientObserver, Exchange, Silent
+from rbgctrl.client.observe import ClientObserver, Exchange
 from rbgctrl.client.status import error_for
 from rbgctrl.client.transport import ApiRequest, ApiResponse, ApiStream
 from rbgctrl.sim.watch import BrokenWatchError, Watch
@@ -38,7 +38,7 @@ class InProcessTransport:
         self.server = server
         self.user = user
         self.agent = agent
-        self._observer = observer or Silent()
+        self._observer = observer
         self._streams: set[_Stream] = set()
         self._closed = False
 
@@ -87,6 +87,8 @@ class InProcessTransport:
             raise ConnectError(f"{request}: the client is closed", reason="closed")
 
     def _report(self, request: ApiRequest, status: int, size: int, started: float) -> None:
+        if self._observer is None:
+            return
         self._observer.exchanged(
             Exchange(
                 request=request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -14,10 +14,7 @@ from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.selectors import Test
 from rbgctrl.sim.status import gone_version
 from rbgctrl.sim.storage import ADDED, DELETED, MODIFIED, CompactedError, Storage, StoredEvent
-from rbgctrl.sim.verbs.read import list_options, number, selector
-
-if TYPE_CHECKING:
-    from rbgctrl.sim.server import ApiServer
+from rbgctrl.sim.verbs.read import list_options, number, selector, version_of
 
 __all__ = ["BrokenWatchError", "Hub", "Watch"]
 
@@ -204,7 +201,7 @@ class Hub:
         chosen = [self._watches.get(resource, {})] if resource else list(self._watches.values())
         return tuple(watch for watches in chosen for watch in watches)
 
-    def open(self, server: ApiServer, call: Call) -> Watch:
+    def open(self, call: Call) -> Watch:
         """Open a watch.
 
         Raises:
@@ -215,9 +212,9 @@ class Hub:
         watch = Watch(
             self, row, call.key.namespace, call.key.name, selector(call), bookmarks=call.flag("allowWatchBookmarks")
         )
-        asked = number(call.query.get("resourceVersion", ""))
+        asked = version_of(call)
         initial = call.flag("sendInitialEvents")
-        seconds = float(call.query.get("timeoutSeconds") or 0) or _DEFAULT_SECONDS
+        seconds = float(number(call, "timeoutSeconds")) or _DEFAULT_SECONDS
         if initial or (not asked and "sendInitialEvents" not in call.query):
             watch.start(storage.records(row.resource, call.key.namespace), storage.revision, end_mark=initial)
         elif not asked:

@@ -190,9 +190,10 @@ class Api:
     async def list(self, kind: Kind, **query: str) -> Obj:
         """GET of the collection in the case's namespace; parameters as given, ``continue_`` for ``continue``."""
         path = kind.KIND.path(self.namespace if kind.KIND.namespaced else "")
-        return await self.send("GET", path, query={name.rstrip("_"): value for name, value in query.items()})
+        found: Obj = await self.send("GET", path, query={name.rstrip("_"): value for name, value in query.items()})
+        return found
 
-    async def names(self, kind: Kind, **query: str) -> list[str]:
+    async def names(self, kind: Kind, **query: str) -> Sequence[str]:
         """Names of what :meth:`list` finds, in its order."""
         return [item["metadata"]["name"] for item in (await self.list(kind, **query))["items"]]
 

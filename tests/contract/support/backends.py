@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import aiohttp
 
@@ -25,10 +25,13 @@ from rbgctrl.client import (
     RetryPolicy,
     connect,
 )
-from rbgctrl.client.config import Cluster as Address
 from rbgctrl.client.credentials import Anonymous
+from rbgctrl.client.target import Cluster as Address
 from rbgctrl.clock import new_id
+from rbgctrl.sim.gc import GarbageCollector, NamespaceController
+from rbgctrl.sim.http import serve
 from rbgctrl.sim.loop import run as run_virtual
+from rbgctrl.sim.server import ApiServer
 
 __all__ = ["Backend", "Embedded", "EmbeddedHttp", "Real"]
 
@@ -107,7 +110,7 @@ class Embedded(Backend):
     name = "embedded"
 
     def __init__(self) -> None:
-        self._server: Any = None
+        self._server: ApiServer | None = None
 
     def run(self, *cases: Case) -> Outcomes:
         """As every backend, but time costs nothing."""
@@ -135,7 +138,6 @@ class EmbeddedHttp(Embedded):
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Client]:
-        from rbgctrl.sim.http import serve
 
         async with _embedded() as server, serve(server) as url:
             self._server = server
@@ -145,11 +147,11 @@ class EmbeddedHttp(Embedded):
 
 
 @asynccontextmanager
-async def _embedded() -> AsyncIterator[Any]:
-    from rbgctrl.sim.server import ApiServer
-
+async def _embedded() -> AsyncIterator[ApiServer]:
     loop = asyncio.get_running_loop()
-    yield ApiServer(now=lambda: _START + timedelta(seconds=loop.time()))
+    server = ApiServer(now=lambda: _START + timedelta(seconds=loop.time()))
+    with closing(GarbageCollector(server)), closing(NamespaceController(server)):
+        yield server
 
 
 class Real(Backend):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, TypeAlias
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 import pytest
 
@@ -15,13 +15,13 @@ from contract.support.backends import Backend
 __all__ = ["Together", "case", "kinds", "together"]
 
 P = ParamSpec("P")
+T = TypeVar("T", bound=Callable[..., None])
 Case: TypeAlias = Callable[[Api], Awaitable[None]]
 
 
-def case(function: Callable[Concatenate[Api, P], Awaitable[None]]) -> Callable[Concatenate[Backend, P], None]:
+def case(function: Callable[Concatenate[Api, P], Awaitable[None]]) -> Callable[..., None]:
     """A case that has a server for itself, as far as the backend can offer one."""
 
-    @functools.wraps(function)
     def test(backend: Backend, *args: P.args, **kwargs: P.kwargs) -> None:
         for failure in backend.run(lambda api: function(api, *args, **kwargs)):
             if failure is not None:
@@ -46,7 +46,6 @@ class Together:
 def together(function: Case) -> Callable[[Together], None]:
     """A case that waits for what others do: all such cases of a module run at the same time on one server."""
 
-    @functools.wraps(function)
     def test(outcomes: Together) -> None:
         outcomes.raise_for(function.__name__)
 
@@ -58,9 +57,10 @@ def kinds(*pairs: tuple[Kind, Obj]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("kind", "body"), [pytest.param(*pair, id=pair[0].__name__) for pair in pairs])
 
 
-def _asking(test: Any, function: Callable[..., Any], fixture: str) -> Any:
-    """Let pytest see a fixture's name instead of the case's first parameter."""
+def _asking(test: T, function: Callable[..., Any], fixture: str) -> T:
+    """Let pytest see the case, with a fixture's name instead of its first parameter."""
+    functools.update_wrapper(test, function)
     parameters = list(inspect.signature(function).parameters.values())
     first = inspect.Parameter(fixture, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    test.__signature__ = inspect.Signature([first, *parameters[1:]])
+    test.__signature__ = inspect.Signature([first, *parameters[1:]])  # type: ignore[attr-defined]  # inspect reads it
     return test

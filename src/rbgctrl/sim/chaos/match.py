@@ -104,7 +104,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which requests or watch events.
 
-    Patterns are shell globs; alternatives are separated by ``|``. With nothing chosen below, all that fits is struck.
+    Patterns are shell globs; alternatives are separated by ``|``, and ``!`` in front means anything else. With nothing
+    chosen below, all that fits is struck.
 
     Attributes:
         verb: as of :attr:`Call.verb`, or ``write`` or ``read`` for all such.
@@ -179,6 +180,8 @@ def _pattern(globs: str) -> re.Pattern[str]:
 
 
 def _fits(globs: str, text: str) -> bool:
+    if globs.startswith("!"):
+        return not _fits(globs[1:], text)
     return globs == "*" or _pattern(globs).match(text) is not None
 
 

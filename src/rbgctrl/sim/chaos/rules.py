@@ -126,6 +126,10 @@ class Rules:
         """How often a fault has struck."""
         return sum(order.struck for order in self._orders if order.fault == fault)
 
+    def fitted(self, fault: AnyFault) -> int:
+        """How many requests or events have fitted a fault, struck or not."""
+        return sum(order.fitting for order in self._orders if order.fault == fault)
+
     def unused(self) -> tuple[AnyFault, ...]:
         """Faults that never struck."""
         return tuple(order.fault for order in self._orders if not order.struck)

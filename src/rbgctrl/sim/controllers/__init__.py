@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from rbgctrl.sim.controllers.clockwork import Clockwork
@@ -21,7 +20,6 @@ from rbgctrl.sim.server import ApiServer
 __all__ = [
     "WORKLOADS",
     "Controllers",
-    "ControllersOptions",
     "KubeletOptions",
     "NodeOptions",
     "SchedulerOptions",
@@ -37,30 +35,16 @@ _MADE: Final[Mapping[str, tuple[tuple[str, Callable[[Desk], object]], ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllersOptions:
-    """What runs, and how.
-
-    Attributes:
-        scheduler: see :class:`~rbgctrl.sim.controllers.scheduler.SchedulerOptions`; None for no scheduler.
-        kubelet: see :class:`~rbgctrl.sim.controllers.kubelet.KubeletOptions`.
-        nodes: see :class:`~rbgctrl.sim.controllers.nodes.NodeOptions`.
-        workloads: which of :data:`WORKLOADS` run.
-    """
-
-    scheduler: SchedulerOptions | None = field(default_factory=SchedulerOptions)
-    kubelet: KubeletOptions = field(default_factory=KubeletOptions)
-    nodes: NodeOptions = field(default_factory=NodeOptions)
-    workloads: tuple[str, ...] = WORKLOADS
-
-
 class Controllers:
     """All controllers of one cluster; they work from the moment this is made, on the running loop.
 
     Args:
         server: the API server.
-        options: see :class:`ControllersOptions`.
         seed: decides what is drawn.
+        scheduler: how it schedules; None for no scheduler.
+        kubelet: how long things take on nodes.
+        nodes: how patient the cluster is with them.
+        workloads: which of :data:`WORKLOADS` run.
 
     Attributes:
         clockwork: their callbacks, timers and errors.
@@ -70,22 +54,30 @@ class Controllers:
         lifecycle: what becomes of nodes that are lost.
 
     Raises:
-        ValueError: ``options.workloads`` names an unknown controller.
+        ValueError: ``workloads`` names an unknown controller.
     """
 
-    def __init__(self, server: ApiServer, options: ControllersOptions, *, seed: int) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        *,
+        seed: int = 0,
+        scheduler: SchedulerOptions | None = None,
+        kubelet: KubeletOptions | None = None,
+        nodes: NodeOptions | None = None,
+        workloads: Sequence[str] = WORKLOADS,
+    ) -> None:
         self.clockwork = Clockwork(asyncio.get_running_loop())
         self._watches = Watches(server)
 
         def desk(user: str) -> Desk:
             return Desk(server, self._watches, self.clockwork, user=user, seed=seed)
 
-        scheduler = options.scheduler
         self.scheduler = Scheduler(desk("system:kube-scheduler"), scheduler) if scheduler is not None else None
-        self.kubelet = Kubelet(desk("system:kubelet"), options.kubelet)
+        self.kubelet = Kubelet(desk("system:kubelet"), kubelet)
         self.reporter = NodeReporter(desk("system:node"), self.kubelet)
-        self.lifecycle = NodeLifecycle(desk("system:node-controller"), self.kubelet, options.nodes)
-        for name in options.workloads:
+        self.lifecycle = NodeLifecycle(desk("system:node-controller"), self.kubelet, nodes)
+        for name in workloads:
             if name not in _MADE:
                 msg = f"no controller is named {name}; there are {', '.join(WORKLOADS)}"
                 raise ValueError(msg)

@@ -126,13 +126,14 @@ class Deployments:
         unavailable = intstr.floor(limits.get("maxUnavailable", "25%"), wanted)
         if surge == 0 and unavailable == 0:
             unavailable = 1
-        total = sum(candidate["spec"]["replicas"] for candidate in (new, *old))
+        total = sum(map(_replicas, (new, *old)))
         have = new["spec"]["replicas"]
         room = max(wanted + surge - total, 0)
         goal = min(have + room, wanted) if have < wanted else wanted
         if goal != have:
             self._scale(new, goal)
             return  # the set's own status brings us back
+        total = sum(candidate["spec"]["replicas"] for candidate in (new, *old))
         # As many may go as leave enough available ones: first those that never were available, then the oldest.
         missing = max(have - _available(new), 0)
         spare = max(total - (wanted - unavailable) - missing, 0)
@@ -211,6 +212,11 @@ class Deployments:
             return with_status(live, {**status, "conditions": made})
 
         self._desk.update_status(DEPLOYMENT.resource, key, change)
+
+
+def _replicas(candidate: Mapping[str, Any]) -> int:
+    """Pods a set has or is about to have."""
+    return max(int(candidate["spec"]["replicas"]), int((candidate.get("status") or {}).get("replicas", 0)))
 
 
 def _available(*sets: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rbgctrl.api.meta import Key, Kind
 from rbgctrl.sim.controllers.clockwork import Agenda
 from rbgctrl.sim.controllers.desk import Desk
-from rbgctrl.sim.controllers.owned import is_ready, key_of, owner_reference
+from rbgctrl.sim.controllers.owned import is_ready, owner_reference
 from rbgctrl.sim.controllers.podstatus import is_terminal
 from rbgctrl.sim.storage import Obj, StoredEvent
 
@@ -34,6 +34,7 @@ class EndpointSlices:
         self._selectors: dict[Key, Mapping[str, str]] = {}
         self._services: dict[tuple[str, str, str], dict[Key, None]] = {}  # by one label each selected pod has
         self._pods: dict[Key, dict[Key, None]] = {}  # selected pods by Service
+        self._labelled: dict[tuple[str, str, str], dict[Key, None]] = {}  # pods by each of their labels
         desk.watch("services", self._on_service)
         desk.watch(_PODS, self._on_pod)
 
@@ -48,13 +49,16 @@ class EndpointSlices:
         self._selectors[event.key] = selector
         self._services.setdefault(_place(event.key.namespace, selector), {})[event.key] = None
         if selector != before:
-            pods = self._desk.list(_PODS, event.key.namespace)
-            self._pods[event.key] = {key_of(pod): None for pod in pods if _selected(selector, pod)}
+            keys = self._labelled.get(_place(event.key.namespace, selector), ())
+            pods = ((key, self._desk.get(_PODS, key)) for key in keys)
+            self._pods[event.key] = {key: None for key, pod in pods if pod is not None and _selected(selector, pod)}
         self._agenda.add_after(event.key, _BATCH_SECONDS)
 
     def _on_pod(self, event: StoredEvent) -> None:
         if event.old is not None and event.new is not None and _shown(event.old) == _shown(event.new):
             return
+        if event.old is None or event.new is None or _labels(event.old) != _labels(event.new):
+            self._index(event)
         for key in {**self._of(event.key.namespace, event.old), **self._of(event.key.namespace, event.new)}:
             pods = self._pods.setdefault(key, {})
             if event.new is not None and _selected(self._selectors[key], event.new):
@@ -63,12 +67,21 @@ class EndpointSlices:
                 pods.pop(event.key, None)
             self._agenda.add_after(key, _BATCH_SECONDS)
 
+    def _index(self, event: StoredEvent) -> None:
+        namespace = event.key.namespace
+        for pair in (_labels(event.old) if event.old is not None else {}).items():
+            self._labelled[(namespace, *pair)].pop(event.key, None)
+        for pair in (_labels(event.new) if event.new is not None else {}).items():
+            self._labelled.setdefault((namespace, *pair), {})[event.key] = None
+
     def _of(self, namespace: str, pod: Obj | None) -> dict[Key, None]:
         """The Services that select a pod."""
         found: dict[Key, None] = {}
-        for pair in ((pod["metadata"].get("labels") or {}) if pod is not None else {}).items():
+        if pod is None:
+            return found
+        for pair in _labels(pod).items():
             for key in self._services.get((namespace, *pair), ()):
-                if pod is not None and _selected(self._selectors[key], pod):
+                if _selected(self._selectors[key], pod):
                     found[key] = None
         return found
 
@@ -140,8 +153,12 @@ def _place(namespace: str, selector: Mapping[str, str]) -> tuple[str, str, str]:
     return (namespace, *min(selector.items()))
 
 
+def _labels(pod: Obj) -> Mapping[str, str]:
+    return pod["metadata"].get("labels") or {}
+
+
 def _selected(selector: Mapping[str, str], pod: Obj) -> bool:
-    labels = pod["metadata"].get("labels") or {}
+    labels = _labels(pod)
     return all(labels.get(name) == value for name, value in selector.items())
 
 
@@ -152,8 +169,7 @@ def _address(pod: Obj) -> str:
 
 def _shown(pod: Obj) -> tuple[Any, ...]:
     """What of a pod a slice depends on."""
-    metadata = pod["metadata"]
-    return _address(pod), is_ready(pod), is_terminal(pod), "deletionTimestamp" in metadata, metadata.get("labels")
+    return _address(pod), is_ready(pod), is_terminal(pod), "deletionTimestamp" in pod["metadata"], _labels(pod)
 
 
 def _number(port: Mapping[str, Any]) -> int:

@@ -84,6 +84,7 @@ class Demand:
         conflict: whether its rules about names exclude every node.
         ports: host ports it needs.
         known: verdicts on nodes by name.
+        domains: which nodes count for spreading and their domain, by rule; with the version of the nodes.
     """
 
     requests: dict[str, int]
@@ -97,6 +98,7 @@ class Demand:
     conflict: bool
     ports: tuple[HostPort, ...]
     known: dict[str, Static] = field(default_factory=dict)
+    domains: dict[Any, tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     @property
     def best_effort(self) -> bool:

@@ -87,18 +87,26 @@ class Spread:
 
     def _count(self, constraint: SpreadConstraint, labelled: Sequence[SpreadConstraint]) -> Counter[str]:
         """Pods in each domain; domains without pods are there with 0."""
-        counts: Counter[str] = Counter()
-        eligible: dict[str, str] = {}
-        for node in self._state.order:
-            if _labelled(node, labelled) and self._included(constraint, node):
-                value = node.labels.get(constraint.topology_key, "")
-                eligible[node.name] = value
-                counts[value] += 0
+        eligible = self._eligible(constraint, tuple(other.topology_key for other in labelled))
+        counts: Counter[str] = Counter(dict.fromkeys(eligible.values(), 0))
         for pod in self._state.pods_in(self._namespace, constraint.hints):
             found = eligible.get(pod.node)
             if found is not None and not pod.terminating and constraint.labels(pod.labels):
                 counts[found] += 1
         return counts
+
+    def _eligible(self, constraint: SpreadConstraint, labelled: tuple[str, ...]) -> dict[str, str]:
+        """The nodes that count, with their domains; the same for all pods of one demand until a node changes."""
+        mark = (constraint.topology_key, constraint.honor_affinity, constraint.honor_taints, labelled)
+        version, found = self._demand.domains.get(mark, (-1, {}))
+        if version != self._state.version:
+            found = {
+                node.name: node.labels.get(constraint.topology_key, "")
+                for node in self._state.order
+                if all(key in node.labels for key in labelled) and self._included(constraint, node)
+            }
+            self._demand.domains[mark] = (self._state.version, found)
+        return found
 
     def _per_node(self, constraint: SpreadConstraint) -> Counter[str]:
         return Counter(

@@ -88,7 +88,6 @@ class NodeInfo:
 
     Attributes:
         version: grows when the node itself changes.
-        load: grows when its pods change.
         limit: how many pods it takes.
         taken: requests of its pods, summed.
         scored_cpu: their milli-CPUs as scored; likewise ``scored_memory``, in bytes.
@@ -98,7 +97,6 @@ class NodeInfo:
         "allocatable",
         "labels",
         "limit",
-        "load",
         "name",
         "pods",
         "ports",
@@ -113,7 +111,6 @@ class NodeInfo:
     def __init__(self, name: str) -> None:
         self.name = name
         self.version = 0
-        self.load = 0
         self.labels: Labels = {}
         self.taints: tuple[Mapping[str, Any], ...] = ()
         self.unschedulable = False
@@ -129,7 +126,6 @@ class NodeInfo:
         """Take over the node as it is now."""
         spec = node.get("spec") or {}
         self.version += 1
-        self.load += 1
         self.labels = node["metadata"].get("labels") or {}
         self.taints = tuple(spec.get("taints") or ())
         self.unschedulable = bool(spec.get("unschedulable"))
@@ -138,7 +134,6 @@ class NodeInfo:
 
     def add(self, pod: BoundPod, sign: int = 1) -> None:
         """Count a pod in, or with ``sign`` -1 out."""
-        self.load += 1
         for name, value in pod.requests.items():
             self.taken[name] = self.taken.get(name, 0) + sign * value
         self.scored_cpu += sign * pod.scored[0]
@@ -155,6 +150,7 @@ class State:
     """Nodes, bound pods, and the Services and namespaces that rules refer to."""
 
     def __init__(self) -> None:
+        self.version = 0  # of the nodes as such
         self.nodes: dict[str, NodeInfo] = {}
         self.pods: dict[str, BoundPod] = {}
         self.picky: dict[str, BoundPod] = {}
@@ -191,12 +187,14 @@ class State:
         if info is None:
             info = self.nodes[name] = NodeInfo(name)
         info.update(node)
+        self.version += 1
         self._known[name] = None
         self._order = None
 
     def remove_node(self, name: str) -> None:
         """Forget a node; its pods stay known until they are removed themselves."""
         self._known.pop(name, None)
+        self.version += 1
         self._order = None
         info = self.nodes.get(name)
         if info is not None and not info.pods:

@@ -13,7 +13,7 @@ from rbgctrl.client.transport import ApiResponse
 from rbgctrl.clock import rfc3339
 from rbgctrl.sim.call import Call
 from rbgctrl.sim.kinds import Row
-from rbgctrl.sim.pipeline import record_or_404
+from rbgctrl.sim.pipeline import Outcome, record_or_404
 from rbgctrl.sim.status import Cause, Refusal, bad_request, conflict, success
 from rbgctrl.sim.storage import Obj, StoredEvent
 from rbgctrl.sim.verbs.read import list_body, selector
@@ -52,13 +52,18 @@ def delete_object(server: ApiServer, call: Call) -> ApiResponse:
     """DELETE of one object."""
     row = call.row
     old = record_or_404(server, row, call.key)
-    gone, obj = remove(server, row, call.key, old, options_of(call))
+    gone, outcome = remove(server, row, call.key, old, options_of(call))
     if gone and not row.returns_object:
-        details = {"name": call.key.name, "group": row.kind.group, "kind": row.kind.plural, "uid": obj["metadata"]["uid"]}
-        body: Any = success({name: value for name, value in details.items() if value})
+        details = {
+            "name": call.key.name,
+            "group": row.kind.group,
+            "kind": row.kind.plural,
+            "uid": outcome.obj["metadata"]["uid"],
+        }
+        body = orjson.dumps(success({name: value for name, value in details.items() if value}))
     else:
-        body = obj
-    return ApiResponse(status=200, body=orjson.dumps(body), headers=_HEADERS)
+        body = outcome.event.raw if outcome.event is not None else orjson.dumps(outcome.obj)
+    return ApiResponse(status=200, body=body, headers=_HEADERS)
 
 
 def delete_collection(server: ApiServer, call: Call) -> ApiResponse:
@@ -95,8 +100,9 @@ def options_of(call: Call) -> DeleteOptions:
         policy = "Orphan" if orphan else "Background"
     if policy is not None and policy not in _POLICIES:
         listed = ", ".join(f'"{name}"' for name in (*_POLICIES, "nil"))
-        cause = Cause("FieldValueNotSupported", f'Unsupported value: "{policy}": supported values: {listed}',
-                      "propagationPolicy")
+        cause = Cause(
+            "FieldValueNotSupported", f'Unsupported value: "{policy}": supported values: {listed}', "propagationPolicy"
+        )
         raise Refusal(
             422,
             "Invalid",
@@ -113,9 +119,7 @@ def options_of(call: Call) -> DeleteOptions:
     )
 
 
-def remove(
-    server: ApiServer, row: Row, key: Key, old: StoredEvent, options: DeleteOptions
-) -> tuple[bool, Obj]:
+def remove(server: ApiServer, row: Row, key: Key, old: StoredEvent, options: DeleteOptions) -> tuple[bool, Outcome]:
     """Delete an object, or mark it when something holds it back.
 
     Returns:
@@ -131,12 +135,13 @@ def remove(
     held = bool(finalizers) or _holds_itself(row, old.obj)
     marked = _marked(server, row, old.obj, grace, finalizers, held=held or row.graceful)
     if options.dry_run:
-        return not held and not grace, marked
+        return not held and not grace, Outcome(marked)
     if marked is not old.obj:
         old = server.storage.commit(row.resource, key, marked)
     if held or grace:
-        return False, old.obj
-    return True, server.storage.remove(row.resource, key).obj
+        return False, Outcome(old.obj, old)
+    final = server.storage.remove(row.resource, key)
+    return True, Outcome(final.obj, final)
 
 
 def _preconditions(row: Row, key: Key, metadata: Obj, options: DeleteOptions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -20,7 +21,7 @@ from rbgctrl.sim.storage import CompactedError, StoredEvent, path_of
 if TYPE_CHECKING:
     from rbgctrl.sim.server import ApiServer
 
-__all__ = ["get_object", "list_objects", "list_options", "number", "selector"]
+__all__ = ["get_object", "list_objects", "list_options", "number", "selector", "version_of"]
 
 _HEADERS: Final = {"Content-Type": "application/json"}
 _FUTURE_WAIT: Final = 3.0
@@ -32,17 +33,32 @@ _TOO_OLD: Final = (
 )
 
 
-def number(text: str, name: str = "resourceVersion") -> int:
-    """A resourceVersion as a number; 0 for none.
+def version_of(call: Call) -> int:
+    """The resourceVersion a read asks for, as a number; 0 for none.
 
     Raises:
         Refusal: it is no number.
     """
+    text = call.query.get("resourceVersion", "")
     if not text:
         return 0
-    if not text.isdigit():
-        raise bad_request(f'Invalid value: "{text}": {name} must be a number')
-    return int(text)
+    if text.isdigit():
+        return int(text)
+    message = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+    if call.key.name or call.flag("watch"):
+        raise Refusal(500, "", message)
+    raise bad_request(f"invalid resource version: {message}")
+
+
+def number(call: Call, name: str) -> int:
+    """An integer parameter; 0 when it is missing or negative. Raises Refusal 400 when it is none."""
+    text = call.query.get(name, "")
+    if not text:
+        return 0
+    try:
+        return max(int(text), 0)
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
 def selector(call: Call) -> Test:
@@ -67,7 +83,7 @@ async def wait_for_version(server: ApiServer, version: int) -> None:
 
 async def get_object(server: ApiServer, call: Call) -> ApiResponse:
     """GET of one object."""
-    version = number(call.query.get("resourceVersion", ""))
+    version = version_of(call)
     if version > server.storage.revision:
         await wait_for_version(server, version)
     record = record_or_404(server, call.row, call.key)
@@ -78,9 +94,10 @@ async def list_objects(server: ApiServer, call: Call) -> ApiResponse:
     """GET of a collection."""
     list_options(call)
     test = selector(call)
-    limit = number(call.query.get("limit", ""), "limit")
+    number(call, "timeoutSeconds")
+    limit = number(call, "limit")
     token = call.query.get("continue", "")
-    version = number(call.query.get("resourceVersion", ""))
+    version = version_of(call)
     if version > server.storage.revision:
         await wait_for_version(server, version)
     revision, start = server.storage.revision, ""
@@ -121,9 +138,7 @@ def _snapshot(server: ApiServer, call: Call, revision: int, start: str) -> list[
         ) from None
 
 
-def _answer(
-    call: Call, found: list[StoredEvent], test: Test, limit: int, revision: int, start: str
-) -> ApiResponse:
+def _answer(call: Call, found: list[StoredEvent], test: Test, limit: int, revision: int, start: str) -> ApiResponse:
     if start:
         found = [event for event in found if path_of(event.key) >= start]
     selected = found if test is everything else [event for event in found if test(event.obj)]
@@ -167,43 +182,55 @@ def _decode(token: str) -> tuple[int, str]:
         body = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         return int(body["rv"]), str(body["start"])
     except (binascii.Error, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise bad_request(f"continue key is not valid: {error}") from None
+        raise bad_request(f"invalid continue token: continue key is not valid: {error}") from None
 
 
 def list_options(call: Call) -> None:
     """Refuse options that contradict each other. Raises Refusal 422 (400 for continue with a version)."""
     query = call.query
-    version, match, token = query.get("resourceVersion", ""), query.get("resourceVersionMatch", ""), query.get("continue")
-    causes: list[Cause] = []
-
-    def refuse(message: str, field: str = "resourceVersionMatch") -> None:
-        causes.append(Cause("FieldValueForbidden", f"Forbidden: {message}", field))
-
-    watching = call.flag("watch")
-    initial = query.get("sendInitialEvents")
-    if initial is not None and not watching:
-        refuse("sendInitialEvents is forbidden for list", "sendInitialEvents")
-    if watching:
-        if initial is not None and match != "NotOlderThan":
-            refuse("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-        if initial is None and match:
-            refuse("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
-        if initial == "true" and not call.flag("allowWatchBookmarks"):
-            refuse("sendInitialEvents requires setting allowWatchBookmarks to true", "allowWatchBookmarks")
-    elif match:
-        if not version:
-            refuse("resourceVersionMatch is forbidden unless resourceVersion is provided")
-        if token:
-            refuse("resourceVersionMatch is forbidden when continue is provided")
-        if match not in ("Exact", "NotOlderThan"):
-            message = f'Unsupported value: "{match}": supported values: "", "Exact", "NotOlderThan"'
-            causes.append(Cause("FieldValueNotSupported", message, "resourceVersionMatch"))
-        if match == "Exact" and version == "0":
-            refuse("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"")
+    causes = _watch_options(query) if call.flag("watch") else _list_options(query)
     if causes:
         raise list_options_refusal(causes)
-    if token and version not in ("", "0"):
+    if query.get("continue") and query.get("resourceVersion", "") not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
+
+
+def _forbidden(message: str, field: str = "resourceVersionMatch") -> Cause:
+    return Cause("FieldValueForbidden", f"Forbidden: {message}", field)
+
+
+def _watch_options(query: Mapping[str, str]) -> list[Cause]:
+    found: list[Cause] = []
+    initial, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
+    if initial is not None and match != "NotOlderThan":
+        found.append(_forbidden("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+        if match:
+            message = f'Unsupported value: "{match}": supported values: "NotOlderThan"'
+            found.append(Cause("FieldValueNotSupported", message, "resourceVersionMatch"))
+    if initial is None and match:
+        found.append(_forbidden("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+    if query.get("continue"):
+        found.append(_forbidden("resourceVersionMatch is forbidden when continue is provided"))
+    return found
+
+
+def _list_options(query: Mapping[str, str]) -> list[Cause]:
+    found: list[Cause] = []
+    version, match = query.get("resourceVersion", ""), query.get("resourceVersionMatch", "")
+    if "sendInitialEvents" in query:
+        found.append(_forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents"))
+    if not match:
+        return found
+    if not version:
+        found.append(_forbidden("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+    if query.get("continue"):
+        found.append(_forbidden("resourceVersionMatch is forbidden when continue is provided"))
+    if match not in ("Exact", "NotOlderThan"):
+        message = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan", ""'
+        found.append(Cause("FieldValueNotSupported", message, "resourceVersionMatch"))
+    if match == "Exact" and version == "0":
+        found.append(_forbidden('resourceVersionMatch "exact" is forbidden for resourceVersion "0"'))
+    return found
 
 
 def list_options_refusal(causes: list[Cause]) -> Refusal:

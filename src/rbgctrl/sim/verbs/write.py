@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from rbgctrl.api.strategic import StrategicError
+from rbgctrl.api.strategic import StrategicError, strategic_merge
 from rbgctrl.client.transport import ApiResponse
 from rbgctrl.sim.apply import applied
 from rbgctrl.sim.call import APPLY_TYPES, Call, body_of, typed
-from rbgctrl.sim.patch import PatchError, PatchTestError, json_patch, merge_patch
+from rbgctrl.sim.patch import PatchError, json_patch, merge_patch
 from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404
-from rbgctrl.sim.status import Refusal, bad_request, conflict, not_found, unsupported_media
+from rbgctrl.sim.status import Refusal, bad_request, conflict, not_found, unknown_media, unsupported_media
 from rbgctrl.sim.storage import Obj
 
 if TYPE_CHECKING:
@@ -45,22 +45,27 @@ def create_object(server: ApiServer, call: Call) -> ApiResponse:
 def replace_object(server: ApiServer, call: Call) -> ApiResponse:
     """PUT."""
     body = typed(call, body_of(call))
-    old = record_or_404(server, call.row, call.key)
-    if call.row.custom and not body["metadata"].get("resourceVersion"):
+    old = server.storage.record(call.row.resource, call.key)
+    if old is None and call.row.put_creates and not call.subresource:
+        body["metadata"].pop("resourceVersion", None)
+        body["metadata"].pop("uid", None)
+        return answer(create(server, call.row, call.key.namespace, body, call.write()), 201)
+    if old is None:
+        raise not_found(call.row.resource, call.key.name)
+    if call.row.versioned and not body["metadata"].get("resourceVersion"):
         raise _must_be_specified(call)
     return answer(change(server, call.row, call.key, old, body, call.write(), unconditional_uid=False))
 
 
 def _must_be_specified(call: Call) -> Refusal:
     kind = call.row.kind
-    qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
     message = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
-    details = {"name": call.key.name, "group": kind.group, "kind": call.row.kind.kind}
+    details = {"name": call.key.name, "group": kind.group, "kind": kind.plural}
     cause = {"reason": "FieldValueInvalid", "message": message.partition(": ")[2], "field": "metadata.resourceVersion"}
     return Refusal(
         422,
         "Invalid",
-        f'{qualified} "{call.key.name}" is invalid: {message}',
+        f'{kind.resource} "{call.key.name}" is invalid: {message}',
         details={**{name: value for name, value in details.items() if value}, "causes": [cause]},
     )
 
@@ -69,15 +74,17 @@ def patch_object(server: ApiServer, call: Call) -> ApiResponse:
     """PATCH, but for apply."""
     kind = call.request.content_type.partition(";")[0].strip()
     supported = (_JSON, _MERGE, *(() if call.row.custom else (_STRATEGIC,)), APPLY_TYPES[0])
+    if kind not in (_JSON, _MERGE, _STRATEGIC):
+        raise unknown_media()
     if kind not in supported:
-        raise unsupported_media(kind, supported)
+        raise unsupported_media(supported)
     write = call.write()
     old = record_or_404(server, call.row, call.key)
-    patched = _patched(server, call, kind, old.obj, body_of(call))
+    patched = _patched(call, kind, old.obj, body_of(call))
     return answer(change(server, call.row, call.key, old, typed(call, patched), write))
 
 
-def _patched(server: ApiServer, call: Call, kind: str, target: Obj, body: Any) -> Any:
+def _patched(call: Call, kind: str, target: Obj, body: Any) -> Any:
     try:
         if kind == _JSON:
             if not isinstance(body, list):
@@ -87,14 +94,12 @@ def _patched(server: ApiServer, call: Call, kind: str, target: Obj, body: Any) -
             raise bad_request("a patch is a JSON object")
         if kind == _MERGE:
             return merge_patch(target, body)
-        return server.strategic(call.row, target, body)
-    except PatchTestError as error:
-        raise Refusal(422, "Invalid", f"the server rejected our request due to an error in our request: {error}",
-                      details={}) from None
-    except (PatchError, StrategicError) as error:
-        details = {"name": call.key.name, "kind": call.row.kind.plural}
-        message = f"the server rejected our request due to an error in our request: {error}"
-        raise Refusal(422, "Invalid", message, details=details) from None
+        return strategic_merge(target, body, call.row.kind.kind)
+    except StrategicError as error:
+        raise Refusal(500, "", str(error)) from None
+    except PatchError:  # the server keeps to itself what was wrong
+        message = "the server rejected our request due to an error in our request"
+        raise Refusal(422, "Invalid", message, details={}) from None
 
 
 def apply_object(server: ApiServer, call: Call) -> ApiResponse:
@@ -116,23 +121,20 @@ def apply_object(server: ApiServer, call: Call) -> ApiResponse:
         raise conflict(row.resource, key.name, why)
     if metadata.get("resourceVersion"):
         raise conflict(row.resource, key.name, "the object does not exist, so it has no resourceVersion")
-    obj, entries = applied(row, {"metadata": {}}, config, write.manager, force=True, now=server.now_text())
-    obj = {name: item for name, item in config.items()}
-    return answer(create(server, row, key.namespace, obj, write, entries=entries), 201)
+    _, entries = applied(row, {"metadata": {}}, config, write.manager, force=True, now=server.now_text())
+    return answer(create(server, row, key.namespace, config, write, entries=entries), 201)
 
 
 def _configuration(call: Call) -> Obj:
     body = body_of(call)
     if not isinstance(body, dict):
         raise bad_request("an apply configuration is an object")
-    kind = call.row.kind
-    for field in ("apiVersion", "kind"):
-        if not body.get(field):
-            raise bad_request(f"Object '{field.title() if field == 'kind' else field}' is missing in the configuration")
+    if not body.get("apiVersion") or not body.get("kind"):
+        group, _, version = str(body.get("apiVersion", "")).rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={body.get('kind', '')}")
     config = typed(call, body)
     if config["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    del kind
     return config
 
 

@@ -1,0 +1,144 @@
+"""Promises about the whole history of a cluster: how many children there ever were, and who wrote while not leading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.sim.checks.timeline import LEASES, Asked, Moment, Timeline, deleting
+from rbgctrl.sim.storage import ADDED, DELETED, Obj, StoredEvent
+
+__all__ = ["RULES", "ChildRule", "child_counts", "leadership"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRule:
+    """How many living children of one kind an object may have.
+
+    Attributes:
+        parent: resource of the owner.
+        child: resource of the children.
+        most: from the owner's JSON to the number.
+    """
+
+    parent: str
+    child: str
+    most: Callable[[Obj], int]
+
+
+def _instances(found: Obj) -> int:
+    spec = found.get("spec") or {}
+    surge = ((spec.get("updateStrategy") or {}).get("maxSurge")) or 0
+    return int(spec.get("replicas", 1)) + (surge if isinstance(surge, int) else 0)
+
+
+def _pods(found: Obj) -> int:
+    components = (found.get("spec") or {}).get("components") or ()
+    return sum(int(component.get("size", 1)) for component in components)
+
+
+_SETS, _INSTANCES = RoleInstanceSet.KIND.resource, RoleInstance.KIND.resource
+
+RULES = (ChildRule(_SETS, _INSTANCES, _instances), ChildRule(_INSTANCES, "pods", _pods))
+"""A group's sets are not counted: that of a new role may be there before that of a removed one is gone."""
+
+
+@dataclass(slots=True)
+class _Family:
+    """One owner over time: how many children it wanted since when, and which live."""
+
+    wanted: list[tuple[float, int]] = field(default_factory=list)
+    alive: set[str] = field(default_factory=set)
+
+    def most(self, at: float, slack: float) -> int:
+        """The largest number wanted during the last ``slack`` seconds; nobody can know the latest at once."""
+        recent = [number for moment, number in self.wanted if moment >= at - slack]
+        before = [number for moment, number in self.wanted if moment < at - slack]
+        return max([*recent, *before[-1:]], default=0)
+
+
+def child_counts(timeline: Timeline, *, slack: float = 5.0, rules: tuple[ChildRule, ...] = RULES) -> list[str]:
+    """Violations of: never more living children than wanted, at any point of the history.
+
+    Args:
+        timeline: the history.
+        slack: seconds a controller may take to learn that fewer are wanted.
+        rules: who has how many.
+    """
+    found: list[str] = []
+    for rule in rules:
+        families: dict[str, _Family] = {}
+        for moment in timeline.moments:
+            event = moment.event
+            if event.resource == rule.parent and event.new is not None:
+                family = families.setdefault(event.new["metadata"]["uid"], _Family())
+                number = rule.most(event.new)
+                if not family.wanted or family.wanted[-1][1] != number:
+                    family.wanted.append((moment.at, number))
+            elif event.resource == rule.child:
+                found += _child(moment, families, slack, rule)
+    return found
+
+
+def _child(moment: Moment, families: Mapping[str, _Family], slack: float, rule: ChildRule) -> list[str]:
+    event = moment.event
+    owner = _controller(event.obj)
+    family = families.get(owner.get("uid", ""))
+    if family is None:
+        return []
+    uid = event.obj["metadata"]["uid"]
+    if deleting(event) or _ended(event):
+        family.alive.discard(uid)
+        return []
+    family.alive.add(uid)
+    most = family.most(moment.at, slack)
+    if event.type == ADDED and len(family.alive) > most:
+        kind = f"{owner.get('kind')} {event.key.namespace}/{owner.get('name')}"
+        return [f"{kind} had {len(family.alive)} living {rule.child} at {moment.at:.3f} s, {most} were wanted"]
+    return []
+
+
+def _ended(event: StoredEvent) -> bool:
+    phase = (event.obj.get("status") or {}).get("phase")
+    return event.resource == "pods" and phase in ("Failed", "Succeeded")
+
+
+def _controller(obj: Obj) -> dict[str, Any]:
+    for owner in obj["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return dict(owner)
+    return {}
+
+
+def leadership(timeline: Timeline, identities: Mapping[str, str], lease: str) -> list[str]:
+    """Violations of: nobody writes anything but Leases and Events while another holds the lease, or nobody does.
+
+    Args:
+        timeline: the history.
+        identities: the elector's identity of each user that takes part.
+        lease: ``namespace/name``.
+    """
+    changes = [
+        (moment.event.revision, _holder(moment.event))
+        for moment in timeline.moments
+        if moment.event.resource == LEASES and str(moment.event.key) == lease
+    ]
+    found = []
+    for asked in timeline.asked:
+        if asked.user in identities and asked.counts and asked.code < 400:
+            holder = next((name for revision, name in reversed(changes) if revision <= asked.revision), "")
+            if holder != identities[asked.user]:
+                found.append(_outsider(asked, holder))
+    return found
+
+
+def _holder(event: StoredEvent) -> str:
+    if event.type == DELETED:
+        return ""
+    return str((event.obj.get("spec") or {}).get("holderIdentity") or "")
+
+
+def _outsider(asked: Asked, holder: str) -> str:
+    return f"a write by who does not lead ({holder or 'nobody'} does): {asked}"
