@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from rbgctrl.client import connect
-from rbgctrl.client.errors import ApiError, ConnectError, ResponseError, TooManyRequestsError, UnknownOutcomeError
+from rbgctrl.client.errors import ApiError, ConnectError, TooManyRequestsError, UnknownOutcomeError
 from rbgctrl.client.http import HttpOptions, HttpTransport
 from rbgctrl.client.transport import Verb
 from rbgctrl.sim.chaos import (

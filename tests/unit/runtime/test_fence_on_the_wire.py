@@ -13,10 +13,10 @@ from aiohttp import web
 from rbgctrl.api.core import ConfigMap
 from rbgctrl.api.meta import Key
 from rbgctrl.client.client import Client
-from rbgctrl.client.target import Cluster
 from rbgctrl.client.credentials import Anonymous
 from rbgctrl.client.http import HttpOptions, HttpTransport
 from rbgctrl.client.retry import Retrying
+from rbgctrl.client.target import Cluster
 from rbgctrl.runtime.fence import Fenced, NotLeaderError
 
 
