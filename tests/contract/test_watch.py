@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from contract.support import Api, Kind, Obj, Secret, case, config_map, group, instance, kinds, metadata, pod
+from contract.support import Api, Kind, Obj, Secret, case, config_map, group, instance, kinds, metadata, pod, together
 from rbgctrl.api.core import ConfigMap, Node, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance
@@ -230,7 +230,7 @@ async def test_a_cluster_scoped_kind_is_watched(api: Api) -> None:
 # -- ends --------------------------------------------------------------------------------------------------------------
 
 
-@case
+@together
 async def test_a_watch_ends_cleanly_at_its_timeout(api: Api) -> None:
     since = await start(api)
     loop = asyncio.get_running_loop()
@@ -242,7 +242,7 @@ async def test_a_watch_ends_cleanly_at_its_timeout(api: Api) -> None:
     assert loop.time() - began >= 0.9
 
 
-@case
+@together
 async def test_a_watch_from_the_future_opens_and_stays_silent(api: Api) -> None:
     async with api.watch(Secret, resource_version="900000000", timeout_seconds=1) as watch:
         await api.create(Secret, {"metadata": metadata("a")})

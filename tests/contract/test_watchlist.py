@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.support import Api, Kind, Obj, Secret, case, group, kinds, metadata
+from contract.support import Api, Kind, Obj, Secret, case, group, kinds, metadata, together
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.client import Bookmark, InvalidError, decode_event
 
@@ -132,7 +132,7 @@ async def test_other_matches_are_invalid(api: Api) -> None:
             pass
 
 
-@case
+@together
 async def test_without_bookmarks_the_end_never_comes(api: Api) -> None:
     await api.create(Secret, {"metadata": metadata("a")})
     query = {name: value for name, value in FULL.items() if name != "allowWatchBookmarks"}
@@ -149,7 +149,7 @@ async def test_initial_events_can_be_declined(api: Api) -> None:
         assert await watch.changes(1) == [("ADDED", "b")]
 
 
-@case
+@together
 async def test_a_watch_that_ends_says_how_far_it_came(api: Api) -> None:
     made = await api.create(Secret, {"metadata": metadata("a")})
     query = {

@@ -10,6 +10,7 @@ from rbgctrl.sim.defaults import (
     admitted_pod,
     admitted_service,
     controller_revision,
+    definition,
     deployment,
     namespace,
     node,
@@ -20,11 +21,16 @@ from rbgctrl.sim.defaults import (
     stateful_set,
 )
 from rbgctrl.sim.kinds import Names, Prepare, Row, Scale
+from rbgctrl.sim.podrules import pod_rules
+from rbgctrl.sim.printers import COLUMNS
 from rbgctrl.sim.rules import (
+    config_map_rules,
     controller_revision_rules,
-    data_rules,
+    definition_rules,
+    endpoint_slice_rules,
     event_rules,
-    pod_rules,
+    lease_rules,
+    secret_rules,
     service_rules,
     workload_rules,
 )
@@ -75,6 +81,13 @@ def _workload(kind: str, plural: str, short: str, prepare: Prepare) -> Row:
 
 def rows() -> tuple[Row, ...]:
     """Fresh rows of all built-in kinds."""
+    found = _rows()
+    for row in found:
+        row.columns = COLUMNS.get(row.kind.kind, ())
+    return found
+
+
+def _rows() -> tuple[Row, ...]:
     both: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {}}
     return (
         Row(
@@ -138,7 +151,7 @@ def rows() -> tuple[Row, ...]:
             kind=Kind("", "v1", "ConfigMap", "configmaps"),
             names=Names(singular="configmap", short=("cm",)),
             schema=_schema("ConfigMap"),
-            check=data_rules,
+            check=config_map_rules,
             zero={"metadata": {}},
         ),
         Row(
@@ -147,7 +160,7 @@ def rows() -> tuple[Row, ...]:
             schema=_schema("Secret"),
             selectable=("type",),
             prepare=secret,
-            check=data_rules,
+            check=secret_rules,
             zero={"metadata": {}},
         ),
         Row(
@@ -182,7 +195,14 @@ def rows() -> tuple[Row, ...]:
         ),
         _plain("", "v1", "ServiceAccount", "serviceaccounts", "sa"),
         _plain("", "v1", "Endpoints", "endpoints", "ep"),
-        _plain("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+        Row(
+            kind=Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"),
+            names=Names(singular="endpointslice"),
+            schema=_schema("EndpointSlice"),
+            generation=True,
+            check=endpoint_slice_rules,
+            zero={"metadata": {}, "endpoints": None, "ports": None},
+        ),
         Row(
             kind=Kind("apps", "v1", "ControllerRevision", "controllerrevisions"),
             names=Names(singular="controllerrevision"),
@@ -198,6 +218,7 @@ def rows() -> tuple[Row, ...]:
             kind=Kind("coordination.k8s.io", "v1", "Lease", "leases"),
             names=Names(singular="lease"),
             schema=_schema("Lease"),
+            check=lease_rules,
             put_creates=True,
             versioned=True,
             zero={"metadata": {}, "spec": {}},
@@ -206,6 +227,8 @@ def rows() -> tuple[Row, ...]:
             kind=Kind(
                 "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False
             ),
+            prepare=definition,
+            check=definition_rules,
             names=Names(singular="customresourcedefinition", short=("crd", "crds"), categories=("api-extensions",)),
             status=True,
             generation=True,

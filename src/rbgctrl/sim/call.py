@@ -17,6 +17,7 @@ from rbgctrl.sim.status import (
     PageNotFound,
     Refusal,
     bad_request,
+    invalid,
     no_such_path,
     not_implemented,
     unsupported_media,
@@ -127,6 +128,9 @@ class Call:
             raise _options(
                 "PATCH", [Cause("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")]
             )
+        if not apply and self.request.method == "PATCH" and "force" in self.query:
+            message = "Forbidden: may not be specified for non-apply patch"
+            raise _options("PATCH", [Cause("FieldValueForbidden", message, "force")])
         if len(name) > _MANAGER_MAX:
             message = f"Too long: may not be more than {_MANAGER_MAX} bytes"
             raise _options(self.request.method, [Cause("FieldValueTooLong", message, "fieldManager")])
@@ -235,6 +239,9 @@ def typed(call: Call, body: Any) -> Obj:
     if not isinstance(body, dict):
         raise bad_request("the object provided is not a JSON object")
     given_version, given_kind = body.get("apiVersion") or kind.api_version, body.get("kind") or kind.kind
+    if call.row.custom and given_version == kind.api_version and given_kind != kind.kind:
+        cause = Cause("FieldValueInvalid", f'Invalid value: "{given_kind}": must be {kind.kind}', "kind")
+        raise invalid(given_kind, kind.group, str((body.get("metadata") or {}).get("name", "")), [cause])
     if (given_version, given_kind) != (kind.api_version, kind.kind):
         message = _mismatch(call.row, given_version, given_kind)
         raise bad_request(message)

@@ -16,6 +16,7 @@ __all__ = [
     "admitted_pod",
     "admitted_service",
     "controller_revision",
+    "definition",
     "deployment",
     "namespace",
     "node",
@@ -265,6 +266,12 @@ def controller_revision(obj: Obj, old: Obj | None) -> Obj:
     """A ControllerRevision; its number is always there."""
     del old
     return _with(obj, {"revision": 0})
+
+
+def definition(obj: Obj, old: Obj | None) -> Obj:
+    """A CustomResourceDefinition."""
+    del old
+    return {**obj, "spec": _with(_spec(obj), {"conversion": {"strategy": "None"}})}
 
 
 # The rest -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ in a real cluster. They need a running event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -114,8 +114,18 @@ class GarbageCollector:
         references = metadata.get("ownerReferences")
         if references or uid in self._owners:
             self._relate(uid, tuple(reference["uid"] for reference in references or ()))
+            if event.type == ADDED or references is not (event.old or event.obj)["metadata"].get("ownerReferences"):
+                self._look_for_owners(uid, references or (), event.key.namespace)
         if metadata.get("deletionTimestamp") and _holding(metadata):
             self._steps.add(uid)
+
+    def _look_for_owners(self, uid: str, references: Iterable[Obj], namespace: str) -> None:
+        if any(self._known(item) and self._owner(item, namespace) is None for item in references):
+            self._steps.add(uid)
+
+    def _known(self, reference: Obj) -> bool:
+        """Whether an owner's kind is served; of others nobody can say whether the owner exists."""
+        return self._server.kinds.of_kind(reference["apiVersion"], reference["kind"]) is not None
 
     def _relate(self, uid: str, owners: tuple[str, ...]) -> None:
         before = self._owners.get(uid, ())
@@ -127,8 +137,6 @@ class GarbageCollector:
         for owner in owners:
             self._dependents.setdefault(owner, {})[uid] = None
         self._owners[uid] = owners
-        if any(owner not in self._nodes for owner in owners):
-            self._steps.add(uid)
 
     def _forget(self, event: StoredEvent) -> None:
         uid = event.obj["metadata"]["uid"]
@@ -176,6 +184,8 @@ class GarbageCollector:
         dangling, waiting, solid = set(), set(), set()
         for reference in references:
             owner = self._owner(reference, node.key.namespace)
+            if not self._known(reference):
+                return
             if owner is None:
                 dangling.add(reference["uid"])
             elif _waits(owner["metadata"]) and reference.get("blockOwnerDeletion"):

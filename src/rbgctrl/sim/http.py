@@ -10,14 +10,13 @@ from aiohttp import web
 
 from rbgctrl.client.transport import ApiRequest, ApiResponse, Verb
 from rbgctrl.sim.call import APPLY_TYPES
-from rbgctrl.sim.server import ApiServer
+from rbgctrl.sim.server import BODY_MAX, ApiServer
 from rbgctrl.sim.status import Refusal
 from rbgctrl.sim.table import Shape, reshaped, reshaped_line, shape_of
 from rbgctrl.sim.watch import BrokenWatchError, Watch
 
 __all__ = ["serve"]
 
-_BODY_MAX: Final = 3 * 2**20
 _COMPRESSED_FROM: Final = 128 * 1024
 _VERBS: Final = {
     "POST": Verb.CREATE,
@@ -47,7 +46,7 @@ async def serve(
             (kubectl sends no token over plain HTTP).
     """
     front = _Front(server, tokens)
-    application = web.Application(client_max_size=_BODY_MAX)
+    application = web.Application(client_max_size=4 * BODY_MAX)
     application.router.add_route("*", "/{path:.*}", front.handle)
     runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -74,8 +73,8 @@ class _Front:
         try:
             body = await request.read() if request.can_read_body else None
         except web.HTTPRequestEntityTooLarge:
-            message = f"Request entity too large: limit is {_BODY_MAX}"
-            return _plain(Refusal(413, "RequestEntityTooLarge", message).response())
+            message = f"Request entity too large: limit is {BODY_MAX}"
+            return _plain(Refusal(413, "RequestEntityTooLarge", message, details={}).response())
         asked = _asked(request, body)
         shape = shape_of(request.headers.get("Accept", ""))
         if shape is None:

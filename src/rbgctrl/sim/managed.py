@@ -82,10 +82,10 @@ _roots: dict[int, tuple[Schema, Schema]] = {}
 
 def _metadata_schema() -> Schema:
     owners, finalizers, metadata = Schema("array"), Schema("array"), Schema("object")
-    owners.list_type, owners.keys, owners.merge_key = "map", ("uid",), "uid"
+    owners.list_type, owners.keys = "map", ("uid",)
     owners.items = Schema("object")
     owners.items.atomic = owners.items.open = True
-    finalizers.list_type, finalizers.items, finalizers.merged = "set", Schema("string"), True
+    finalizers.list_type, finalizers.items = "set", Schema("string")
     texts = Schema("object")
     texts.extra = Schema("string")
     metadata.fields = {"labels": texts, "annotations": texts, "ownerReferences": owners, "finalizers": finalizers}

@@ -10,7 +10,7 @@ import orjson
 
 from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.schema import Found
-from rbgctrl.sim.status import Cause, bad_request
+from rbgctrl.sim.status import Cause, UndecodableRefusal
 from rbgctrl.sim.storage import Obj
 
 __all__ = [
@@ -128,10 +128,8 @@ def _check_types(row: Row, metadata: Obj) -> None:
 def _undecodable(row: Row, field: str, value: Any) -> Exception:
     kind = row.kind
     given = "bool" if isinstance(value, bool) else "number" if isinstance(value, int | float) else type(value).__name__
-    return bad_request(
-        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal {given} '
-        f"into Go struct field ObjectMeta.{field} of type string"
-    )
+    why = f"json: cannot unmarshal {given} into Go struct field ObjectMeta.{field} of type string"
+    return UndecodableRefusal(kind.kind, kind.version, why)
 
 
 def metadata_rules(row: Row, metadata: Obj, before: Obj | None) -> list[Cause]:
@@ -228,7 +226,9 @@ def _finalizers(metadata: Obj, before: Obj | None) -> list[Cause]:
         return []
     found = []
     for index, name in enumerate(present):
-        if "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes") and before is None:
+        if not is_label_key(name):
+            found.append(_invalid("metadata.finalizers", name, LABEL_KEY_MESSAGE))
+        elif "/" not in name and name not in ("orphan", "foregroundDeletion", "kubernetes") and before is None:
             message = "name is neither a standard finalizer name nor is it fully qualified"
             found.append(_invalid(f"metadata.finalizers[{index}]", name, message))
     if before is not None and before.get("deletionTimestamp"):

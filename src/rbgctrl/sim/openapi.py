@@ -9,7 +9,6 @@ from rbgctrl.sim.kinds import KindTable, Row
 __all__ = ["group_document", "index", "swagger"]
 
 _PATCHES: Final = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
-_STRATEGIC: Final = "application/strategic-merge-patch+json"
 _PARAMETERS: Final = [
     {"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": True}}
     for name in ("dryRun", "fieldManager", "fieldValidation")
@@ -70,8 +69,8 @@ def _paths(row: Row) -> dict[str, Any]:
             **more,
         }
 
-    patches = _PATCHES if row.custom else (*_PATCHES, _STRATEGIC)
-    patch = {"content": {kind: {"schema": {"type": "object"}} for kind in patches}}
+    # Strategic merge is not mentioned: kubectl would want merge keys in the schema, and knows them itself.
+    patch = {"content": {kind: {"schema": {"type": "object"}} for kind in _PATCHES}}
     return {
         collection: {
             "get": operation("list"),

@@ -60,6 +60,10 @@ def _checks(source: Mapping[str, Any]) -> list[Check]:
     for name, reason, sentence, broken in _BOUNDS:
         if name in source:
             found.append(_bound(source[name], reason, sentence, broken))
+    if source.get("format") in _INTEGERS:
+        found.append(_integer(source["format"]))
+    if source.get("format") == "date-time":
+        found.append(_date_time)
     if "pattern" in source:
         found.append(_pattern(source["pattern"]))
     return found
@@ -94,6 +98,30 @@ def _bound(bound: Any, reason: str, sentence: str, broken: _Broken) -> Check:
         return Cause(reason, sentence.format(shown=text, where=where, bound=bound), where)
 
     return check
+
+
+_INTEGERS: Final = {"int32": 2**31, "int64": 2**63}
+_DATE_TIME: Final = re.compile(r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
+
+
+def _integer(name: str) -> Check:
+    bound = _INTEGERS[name]
+
+    def check(value: Any, place: Place) -> Cause | None:
+        if -bound <= value < bound:
+            return None
+        message = f'Invalid value: "": Checked value must be of type integer with format {name} in {place_text(place)}'
+        return Cause("FieldValueInvalid", message, "<nil>")
+
+    return check
+
+
+def _date_time(value: Any, place: Place) -> Cause | None:
+    if _DATE_TIME.match(value):
+        return None
+    where = place_text(place)
+    message = f"Invalid value: {shown(value)}: {where} in body must be of type date-time: {shown(value)}"
+    return Cause("FieldValueInvalid", message, where)
 
 
 def _enum(values: tuple[Any, ...]) -> Check:

@@ -10,14 +10,24 @@ from rbgctrl.sim.call import Write
 from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.managed import after_write
 from rbgctrl.sim.metadata import metadata_rules, settled_metadata
-from rbgctrl.sim.schema import ANY, Found, Schema, admit
-from rbgctrl.sim.status import Cause, Refusal, already_exists, bad_request, conflict, forbidden, invalid, not_found
+from rbgctrl.sim.schema import ANY, UNREADABLE, Found, Schema, admit
+from rbgctrl.sim.status import (
+    Cause,
+    Refusal,
+    UndecodableRefusal,
+    already_exists,
+    bad_request,
+    conflict,
+    forbidden,
+    invalid,
+    not_found,
+)
 from rbgctrl.sim.storage import Obj, StoredEvent, path_of
 
 if TYPE_CHECKING:
     from rbgctrl.sim.server import ApiServer
 
-__all__ = ["Outcome", "change", "create", "record_or_404"]
+__all__ = ["Outcome", "change", "create", "record_or_404", "uid_conflict"]
 
 MODIFIED_MEANWHILE: Final = (
     "the object has been modified; please apply your changes to the latest version and try again"
@@ -95,8 +105,9 @@ def create(
             obj["status"] = {}
     obj = _admitted(server, row, obj, None, write, found)
     key = Key(namespace if row.kind.namespaced else "", name)
-    if server.storage.record(row.resource, key) is not None:
-        raise already_exists(row.resource, name)
+    present = server.storage.get(row.resource, key)
+    if present is not None:
+        raise already_exists(row.resource, name, deleting="deletionTimestamp" in present["metadata"])
     if entries is None:
         entries = after_write(row, None, obj, write.manager, now)
     if entries:
@@ -165,7 +176,7 @@ def change(
     metadata = obj["metadata"]
     if entries is None and metadata.get("managedFields") == [{}] and not write.manager.subresource:
         entries = []  # how clients say that all ownership is to be forgotten
-    _preconditions(row, key, metadata, before["metadata"], patch=unconditional_uid)
+    _preconditions(row, key, metadata, before["metadata"], write.manager.subresource, patch=unconditional_uid)
     found = Found()
     metadata = settled_metadata(row, metadata, before["metadata"], found)
     obj = {name: before[name] if name in before and before[name] == item else item for name, item in obj.items()}
@@ -194,22 +205,29 @@ def change(
     return Outcome(event.obj, event, warnings)
 
 
-def _preconditions(row: Row, key: Key, metadata: Obj, before: Obj, *, patch: bool) -> None:
+def _preconditions(row: Row, key: Key, metadata: Obj, before: Obj, subresource: str, *, patch: bool) -> None:
     version = metadata.get("resourceVersion")
     if version not in (None, "", before["resourceVersion"]):
         raise conflict(row.resource, key.name, MODIFIED_MEANWHILE)
     uid = metadata.get("uid")
+    if row.custom and subresource == "status":
+        return
     if uid in (None, "", before["uid"]):
         return
     if not patch:
-        place = f"{row.kind.group}/{row.kind.plural}" if row.custom else row.kind.plural
-        why = (
-            f"StorageError: invalid object, Code: 4, Key: /registry/{place}/{path_of(key)}, ResourceVersion: 0, "
-            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}"
-        )
-        raise conflict(row.resource, key.name, why)
+        raise uid_conflict(row, key, uid, before["uid"])
     cause = Cause("FieldValueInvalid", f'Invalid value: "{uid}": field is immutable', "metadata.uid")
     raise invalid(row.kind.kind, row.kind.group, key.name, [cause, cause])
+
+
+def uid_conflict(row: Row, key: Key, wanted: str, found: str) -> Refusal:
+    """409 of an update of another object of that name, or of none."""
+    place = f"{row.kind.group}/{row.kind.plural}" if row.custom else row.kind.plural
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{place}/{path_of(key)}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    )
+    return conflict(row.resource, key.name, why)
 
 
 def _half(row: Row, obj: Obj, before: Obj, subresource: str) -> Obj:
@@ -261,14 +279,12 @@ def _finished(obj: Obj) -> bool:
 def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
     obj = _by_schema(row, obj, before, found)
     if found.causes and not row.custom:
-        raise _undecodable(row, found)
+        raise _wrong_type(row, found)
     if row.prepare is not None:
         obj = row.prepare(obj, before)
     if found.unknown and write.strict:
         listed = ", ".join(f'unknown field "{place}"' for place in sorted(found.unknown))
-        kind = row.kind
-        start = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-        raise bad_request(f"{start}strict decoding error: {listed}")
+        raise UndecodableRefusal(row.kind.kind, row.kind.version, f"strict decoding error: {listed}")
     blocked = found.blocked()
     if not blocked:
         found.evaluate()
@@ -293,16 +309,19 @@ def _relative(cause: Cause) -> Cause:
     return Cause(cause.reason, message, cause.field)
 
 
-def _undecodable(row: Row, found: Found) -> Refusal:
+def _wrong_type(row: Row, found: Found) -> Refusal:
     """400 for a built-in object that does not fit Go's types."""
-    kind, cause = row.kind, found.causes[0]
+    cause = found.causes[0]
+    if cause.reason == UNREADABLE:
+        return UndecodableRefusal(row.kind.kind, row.kind.version, cause.message)
     steps = re.split(r"\.|\[\d+\]\.?", cause.field)
     owner, wanted, depth = _go_types(row.schema, [step for step in steps if step])
     given = _GO_GIVEN.get(cause.message.rpartition('"')[0].rpartition('"')[2], "object")
     field = ".".join([step for step in steps if step][:depth])
-    return bad_request(
-        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: json: cannot unmarshal {given} '
-        f"into Go struct field {owner}.{field} of type {wanted}"
+    return UndecodableRefusal(
+        row.kind.kind,
+        row.kind.version,
+        f"json: cannot unmarshal {given} into Go struct field {owner}.{field} of type {wanted}",
     )
 
 
@@ -327,21 +346,15 @@ def _by_schema(row: Row, obj: Obj, before: Obj | None, found: Found) -> Obj:
     schema = row.schema
     if not schema.type:
         return obj
-    if before is None:
-        return _object(admit(schema, obj, found))
-    same = {name: item for name, item in obj.items() if item is before.get(name)}
+    same = {name for name, item in obj.items() if item is before.get(name)} if before is not None else set()
     if not same:
         return _object(admit(schema, obj, found))
     changed = {name: item for name, item in obj.items() if name not in same}
     partly = _object(admit(schema, changed, found))
-    found.causes[:] = [
-        cause for cause in found.causes if not (cause.reason == "FieldValueRequired" and cause.field in same)
-    ]
-    return {
-        name: (same[name] if name in same else partly[name])
-        for name in (*obj, *partly)
-        if name in same or name in partly
-    }
+    found.causes[:] = [cause for cause in found.causes if cause.field not in same]  # required, and there
+    for name in same:
+        partly[name] = obj[name]
+    return {name: partly[name] for name in (*(n for n in obj if n in partly), *(n for n in partly if n not in obj))}
 
 
 def _object(value: Any) -> Obj:

@@ -7,6 +7,7 @@ nulls, fill in defaults, validate. Values that need no change are returned as th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -16,7 +17,7 @@ import orjson
 from rbgctrl.api.quantity import canonical
 from rbgctrl.sim.status import Cause
 
-__all__ = ["ANY", "Check", "Found", "Place", "Rule", "Schema", "admit", "place_text", "shown"]
+__all__ = ["ANY", "UNREADABLE", "Check", "Found", "Place", "Rule", "Schema", "admit", "place_text", "shown"]
 
 Place: TypeAlias = tuple[Any, ...] | None
 """Where in an object: ``(parent place, field name or list index)``; None is the object itself."""
@@ -41,9 +42,6 @@ class Schema:
         list_type: ``atomic``, ``set`` or ``map``.
         keys: of a ``map`` list: the fields that identify an item.
         atomic: the object is owned and replaced as a whole.
-        merge_key: strategic merge: the field that identifies an item; ``""`` when the list is replaced.
-        merged: strategic merge: a list of scalars that is merged.
-        retain: strategic merge: ``$retainKeys`` applies.
         default: value for a missing field, with ``has_default``.
         required: fields that must be there.
         rules: cross-field rules.
@@ -66,15 +64,12 @@ class Schema:
         "items",
         "keys",
         "list_type",
-        "merge_key",
-        "merged",
         "name",
         "nullable",
         "omitted",
         "open",
         "plain",
         "required",
-        "retain",
         "rules",
         "type",
         "unique",
@@ -92,9 +87,6 @@ class Schema:
         self.list_type = "atomic"
         self.keys: tuple[str, ...] = ()
         self.atomic = False
-        self.merge_key = ""
-        self.merged = False
-        self.retain = False
         self.default: Any = None
         self.has_default = False
         self.required: tuple[str, ...] = ()
@@ -125,6 +117,11 @@ ANY.nullable = True
 Check: TypeAlias = Callable[[Any, Place], Cause | None]
 
 
+UNREADABLE: Final = "Unreadable"
+"""Reason of causes that are no rule of validation: the value cannot be read as its Go type at all."""
+
+_QUANTITY: Final = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
+_TIME: Final = re.compile(r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$")
 _BLOCKING: Final = frozenset(
     (
         "FieldValueNotSupported",
@@ -194,7 +191,10 @@ def admit(schema: Schema, value: Any, found: Found, place: Place = None) -> Any:
     elif not _is_a(kind, value):
         return _wrong_type(schema, value, found, place)
     elif kind == "quantity":
-        return canonical(str(value))
+        return _quantity(str(value), found, place)
+    elif schema.format == "time" and not _TIME.match(value):
+        message = f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+        found.causes.append(Cause(UNREADABLE, message, place_text(place)))
     for check in schema.checks:
         cause = check(value, place)
         if cause is not None:
@@ -204,7 +204,14 @@ def admit(schema: Schema, value: Any, found: Found, place: Place = None) -> Any:
     return value
 
 
-def _admit_object(schema: Schema, value: dict[str, Any], found: Found, place: Place) -> dict[str, Any]:  # noqa: C901 - one arm for each thing a schema can ask of an object; the hottest loop of the server
+def _quantity(text: str, found: Found, place: Place) -> str:
+    if not _QUANTITY.match(text):
+        message = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        found.causes.append(Cause(UNREADABLE, message, place_text(place)))
+    return canonical(text)
+
+
+def _admit_object(schema: Schema, value: dict[str, Any], found: Found, place: Place) -> dict[str, Any]:
     fields, extra = schema.fields, schema.extra
     changed: dict[str, Any] | None = None
     for name, item in value.items():
@@ -229,7 +236,15 @@ def _admit_object(schema: Schema, value: dict[str, Any], found: Found, place: Pl
         elif admitted is not item:
             changed = dict(value) if changed is None else changed
             changed[name] = admitted
-    result = value if changed is None else changed
+    if not schema.defaults and not schema.required:
+        return value if changed is None else changed
+    return _completed(schema, value if changed is None else changed, value, found, place)
+
+
+def _completed(
+    schema: Schema, result: dict[str, Any], value: dict[str, Any], found: Found, place: Place
+) -> dict[str, Any]:
+    """``result`` with defaults; ``value`` is the input, which must not be changed."""
     for name, known in schema.defaults:
         if name not in result:
             if result is value:

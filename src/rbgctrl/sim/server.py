@@ -19,6 +19,7 @@ from rbgctrl.api.meta import Key
 from rbgctrl.client.observe import ClientObserver
 from rbgctrl.client.transport import ApiRequest, ApiResponse, Verb
 from rbgctrl.clock import Now, rfc3339, utcnow
+from rbgctrl.sim import foreign
 from rbgctrl.sim.builtin import rows
 from rbgctrl.sim.call import APPLY_TYPES, Call, Write, locate
 from rbgctrl.sim.compaction import Compactor
@@ -37,10 +38,13 @@ from rbgctrl.sim.verbs.read import get_object, list_objects
 from rbgctrl.sim.verbs.write import apply_object, create_object, patch_object, replace_object
 from rbgctrl.sim.watch import BrokenWatchError, Hub, Watch
 
-__all__ = ["Admission", "ApiServer", "Audited", "ServerOptions"]
+__all__ = ["BODY_MAX", "Admission", "ApiServer", "Audited", "ServerOptions"]
 
 Admission = Callable[[Row, Obj, Obj | None], list[Cause]]
 """A rule beside those of the kinds, as a validating webhook would be: ``(kind, object, object before)``."""
+
+BODY_MAX: Final = 3 * 2**20
+"""Largest body of a request, bytes."""
 
 _NAMESPACES: Final = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -55,7 +59,7 @@ class ServerOptions:
         window_seconds: how far back watches can resume and old snapshots be read.
         bookmark_seconds: between bookmarks of a watch.
         watch_backlog: lines a watch may fall behind before it is ended.
-        install_crds: whether our own kinds are there from the start.
+        install_crds: whether our own kinds, and pod groups of gang schedulers, are there from the start.
     """
 
     history: int | None = 200_000
@@ -151,6 +155,8 @@ class ApiServer:
         document = discover(self, request)
         if document is not None:
             return document
+        if request.body is not None and len(request.body) > BODY_MAX:
+            raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_MAX}", details={})
         call = self._call(request, user, agent)
         method = request.method
         if call.subresource not in ("", "status"):
@@ -320,7 +326,7 @@ class ApiServer:
         for name in _NAMESPACES:
             if self.storage.get("namespaces", Key("", name)) is None:
                 self.create("namespaces", {"metadata": {"name": name}}, user="system:apiserver")
-        for document in crds.documents() if self.options.install_crds else ():
+        for document in (*crds.documents(), *foreign.definitions()) if self.options.install_crds else ():
             if self.storage.get(CRDS, Key("", document["metadata"]["name"])) is None:
                 self.create(CRDS, document, user="system:apiserver")
         for record in self.storage.records(CRDS):

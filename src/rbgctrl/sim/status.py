@@ -14,6 +14,7 @@ __all__ = [
     "Cause",
     "PageNotFound",
     "Refusal",
+    "UndecodableRefusal",
     "already_exists",
     "bad_request",
     "conflict",
@@ -143,9 +144,10 @@ def no_such_path() -> Refusal:
     return Refusal(404, "NotFound", "the server could not find the requested resource", details={})
 
 
-def already_exists(resource: str, name: str) -> Refusal:
-    """409 of a create."""
-    return Refusal(409, "AlreadyExists", f'{resource} "{name}" already exists', details=_of(resource, name))
+def already_exists(resource: str, name: str, *, deleting: bool = False) -> Refusal:
+    """409 of a create; the name is held even by an object that goes away."""
+    start = "object is being deleted: " if deleting else ""
+    return Refusal(409, "AlreadyExists", f'{start}{resource} "{name}" already exists', details=_of(resource, name))
 
 
 def conflict(resource: str, name: str, why: str) -> Refusal:
@@ -167,6 +169,19 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> Refusa
     qualified = f"{kind}.{group}" if group else kind
     details = {field: value for field, value in {"name": name, "group": group, "kind": kind}.items() if value}
     return Refusal(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details=details, causes=causes)
+
+
+class UndecodableRefusal(Refusal):
+    """400: the body cannot be read as the kind it says it is. A patch that makes such a body is 422 instead."""
+
+    def __init__(self, kind: str, version: str, why: str) -> None:
+        super().__init__(400, "BadRequest", f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+        self.why = why
+
+    def of_patch(self, patched: str) -> Refusal:
+        """The same about a patch; ``patched`` is what it made."""
+        cause = Cause("FieldValueInvalid", f"Invalid value: {orjson.dumps(patched).decode()}: {self.why}", "patch")
+        return Refusal(422, "Invalid", f' "" is invalid: {cause}', details={}, causes=[cause])
 
 
 def bad_request(message: str, *, retry_after: int = 0) -> Refusal:

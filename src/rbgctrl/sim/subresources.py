@@ -36,6 +36,9 @@ def _json(body: Any, status: int = 200) -> ApiResponse:
 
 def _scale(server: ApiServer, call: Call) -> ApiResponse:
     old = record_or_404(server, call.row, call.key)
+    if call.row.custom and _at(old.obj, _paths(call.row).spec) is None:
+        path = ".".join(("", *_paths(call.row).spec))
+        raise Refusal(500, "", f'the spec replicas field "{path}" does not exist')
     if call.request.method == "GET":
         return _json(_scale_of(call.row, old.obj))
     scale = _scale_of(call.row, old.obj)

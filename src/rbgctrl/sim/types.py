@@ -88,6 +88,8 @@ def _kind(text: str) -> Schema:
         schema.nullable = scalar in ("any", "time")
         schema.atomic = scalar == "any"  # opaque to the server
         schema.format = "time" if scalar == "time" else ""
+        if scalar == "time":
+            schema.plain = None
         if equals:
             schema.default, schema.has_default = default, True
         return schema

@@ -121,7 +121,7 @@ class Watch:
 
         if self._bookmarks:
             self._timers.append(loop.call_later(every, tick))
-            if seconds > every:
+            if seconds > _BEFORE_END:
                 last = seconds - _BEFORE_END
                 self._timers.append(loop.call_later(last, lambda: self.bookmark(revision())))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from rbgctrl.api.meta import Key
 from rbgctrl.client.transport import ApiRequest
 from rbgctrl.sim.server import ApiServer, Audited
-from rbgctrl.sim.storage import ADDED, DELETED, StoredEvent
+from rbgctrl.sim.storage import ADDED, DELETED, Obj, StoredEvent
 
 __all__ = ["EVENTS", "LEASES", "Asked", "Child", "Moment", "Timeline"]
 
@@ -93,20 +94,45 @@ class Timeline:
         ]
 
     def created(self) -> Counter[Child]:
-        """How often each object came into being."""
-        return Counter((moment.event.resource, moment.event.key) for moment in self._of(ADDED))
+        """How often each object came into being, in the name of an owner that existed."""
+        return Counter(
+            (event.resource, event.key)
+            for event, alive in self._with_living()
+            if event.type == ADDED and _wanted(owners(event.obj), alive)
+        )
 
     def deleted(self) -> Counter[Child]:
-        """How often the deletion of each object began: it got its deletionTimestamp, or was gone at once."""
+        """How often the deletion of each object began, by its deletionTimestamp or at once, while an owner existed.
+
+        Every owner counts that the object ever had: taking a child away from a living owner is as bad as deleting it.
+        """
         found: Counter[Child] = Counter()
-        for moment in self.moments:
-            event = moment.event
-            if deleting(event) and not (event.old is not None and "deletionTimestamp" in event.old["metadata"]):
+        ever: dict[str, set[str]] = {}
+        for event, alive in self._with_living():
+            uid = event.obj["metadata"]["uid"]
+            ever.setdefault(uid, set()).update(owners(event.obj))
+            before = event.old is not None and "deletionTimestamp" in event.old["metadata"]
+            if deleting(event) and not before and _wanted(ever[uid], alive):
                 found[event.resource, event.key] += 1
         return found
 
-    def _of(self, kind: str) -> list[Moment]:
-        return [moment for moment in self.moments if moment.event.type == kind]
+    def _with_living(self) -> Iterator[tuple[StoredEvent, set[str]]]:
+        """Each change with the uids of what existed then and was not being deleted."""
+        alive: set[str] = set()
+        for moment in self.moments:
+            event = moment.event
+            uid = event.obj["metadata"]["uid"]
+            alive.discard(uid) if deleting(event) else alive.add(uid)
+            yield event, alive
+
+
+def owners(obj: Obj) -> list[str]:
+    """The uids of an object's owners."""
+    return [owner["uid"] for owner in obj["metadata"].get("ownerReferences") or ()]
+
+
+def _wanted(uids: Collection[str], alive: set[str]) -> bool:
+    return not uids or not alive.isdisjoint(uids)
 
 
 def deleting(event: StoredEvent) -> bool:

@@ -90,11 +90,13 @@ def options_of(call: Call) -> DeleteOptions:
             raise bad_request(f"the body is not valid JSON: {error}") from None
     if not isinstance(body, dict):
         raise bad_request("delete options are an object")
+    if not body:  # options in the query count only when there are none in the body
+        body = {name: value for name, value in call.query.items() if name in ("propagationPolicy", "dryRun")}
+        if call.query.get("gracePeriodSeconds"):
+            body["gracePeriodSeconds"] = int(call.query["gracePeriodSeconds"])
     preconditions = body.get("preconditions") or {}
     grace = body.get("gracePeriodSeconds")
-    if grace is None and call.query.get("gracePeriodSeconds"):
-        grace = int(call.query["gracePeriodSeconds"])
-    policy = body.get("propagationPolicy") or call.query.get("propagationPolicy")
+    policy = body.get("propagationPolicy")
     orphan = body.get("orphanDependents")
     if policy is None and orphan is not None:
         policy = "Orphan" if orphan else "Background"
@@ -115,7 +117,7 @@ def options_of(call: Call) -> DeleteOptions:
         resource_version=preconditions.get("resourceVersion"),
         grace=grace,
         propagation=policy,
-        dry_run="All" in (body.get("dryRun") or ()) or call.query.get("dryRun") == "All",
+        dry_run="All" in (body.get("dryRun") or ()),
     )
 
 

@@ -11,9 +11,18 @@ from rbgctrl.client.transport import ApiResponse
 from rbgctrl.sim.apply import applied
 from rbgctrl.sim.call import APPLY_TYPES, Call, body_of, typed
 from rbgctrl.sim.patch import PatchError, json_patch, merge_patch
-from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404
-from rbgctrl.sim.status import Refusal, bad_request, conflict, not_found, unknown_media, unsupported_media
+from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404, uid_conflict
+from rbgctrl.sim.status import (
+    Refusal,
+    UndecodableRefusal,
+    bad_request,
+    conflict,
+    not_found,
+    unknown_media,
+    unsupported_media,
+)
 from rbgctrl.sim.storage import Obj
+from rbgctrl.sim.typedconfig import check_configuration
 
 if TYPE_CHECKING:
     from rbgctrl.sim.server import ApiServer
@@ -47,8 +56,9 @@ def replace_object(server: ApiServer, call: Call) -> ApiResponse:
     body = typed(call, body_of(call))
     old = server.storage.record(call.row.resource, call.key)
     if old is None and call.row.put_creates and not call.subresource:
+        if body["metadata"].get("uid"):
+            raise uid_conflict(call.row, call.key, body["metadata"]["uid"], "")
         body["metadata"].pop("resourceVersion", None)
-        body["metadata"].pop("uid", None)
         return answer(create(server, call.row, call.key.namespace, body, call.write()), 201)
     if old is None:
         raise not_found(call.row.resource, call.key.name)
@@ -81,7 +91,18 @@ def patch_object(server: ApiServer, call: Call) -> ApiResponse:
     write = call.write()
     old = record_or_404(server, call.row, call.key)
     patched = _patched(call, kind, old.obj, body_of(call))
-    return answer(change(server, call.row, call.key, old, typed(call, patched), write))
+    if not isinstance(patched, dict):
+        raise _rejected()
+    try:
+        return answer(change(server, call.row, call.key, old, typed(call, patched), write))
+    except UndecodableRefusal as refusal:
+        raise refusal.of_patch(orjson.dumps(patched).decode()) from None
+
+
+def _rejected() -> Refusal:
+    """422: a patch cannot be carried out; the server keeps to itself why."""
+    message = "the server rejected our request due to an error in our request"
+    return Refusal(422, "Invalid", message, details={})
 
 
 def _patched(call: Call, kind: str, target: Obj, body: Any) -> Any:
@@ -97,16 +118,15 @@ def _patched(call: Call, kind: str, target: Obj, body: Any) -> Any:
         return strategic_merge(target, body, call.row.kind.kind)
     except StrategicError as error:
         raise Refusal(500, "", str(error)) from None
-    except PatchError:  # the server keeps to itself what was wrong
-        message = "the server rejected our request due to an error in our request"
-        raise Refusal(422, "Invalid", message, details={}) from None
+    except PatchError:
+        raise _rejected() from None
 
 
 def apply_object(server: ApiServer, call: Call) -> ApiResponse:
     """PATCH with an apply configuration."""
     write = call.write(apply=True)
     row, key = call.row, call.key
-    config = _configuration(call)
+    config, named = _configuration(call)
     force = call.flag("force")
     old = server.storage.record(row.resource, key)
     if old is not None:
@@ -116,16 +136,19 @@ def apply_object(server: ApiServer, call: Call) -> ApiResponse:
     if call.subresource:
         raise not_found(row.resource, key.name)
     metadata = config["metadata"]
+    if not named:
+        message = f"the name of the object ({key.name} based on URL) was undeterminable: name must be provided"
+        raise bad_request(message)
     if metadata.get("uid"):
         why = f"uid mismatch: the provided object specified uid {metadata['uid']}, and no existing object was found"
         raise conflict(row.resource, key.name, why)
-    if metadata.get("resourceVersion"):
-        raise conflict(row.resource, key.name, "the object does not exist, so it has no resourceVersion")
+    metadata.pop("resourceVersion", None)
     _, entries = applied(row, {"metadata": {}}, config, write.manager, force=True, now=server.now_text())
     return answer(create(server, row, key.namespace, config, write, entries=entries), 201)
 
 
-def _configuration(call: Call) -> Obj:
+def _configuration(call: Call) -> tuple[Obj, bool]:
+    """The configuration, and whether it says the object's name itself."""
     body = body_of(call)
     if not isinstance(body, dict):
         raise bad_request("an apply configuration is an object")
@@ -135,7 +158,8 @@ def _configuration(call: Call) -> Obj:
     config = typed(call, body)
     if config["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    return config
+    check_configuration(call.row, config)
+    return config, bool((body.get("metadata") or {}).get("name"))
 
 
 def _check_fences(call: Call, config: Obj, live: Obj) -> None:
