@@ -35,7 +35,7 @@ $(STAMP): requirements/dev.lock pyproject.toml
 
 # -- trying it -----------------------------------------------------------------------------------------------------
 
-demo: $(STAMP) ## bring up a prefill/decode group on a cluster of this machine and watch it become Ready
+demo: $(STAMP) ## a prefill/decode group becomes Ready on an embedded cluster (ARGS="--cluster real": on Kubernetes)
 	@$(BIN)/rbgctrl demo $(ARGS)
 
 cluster-up: $(STAMP) ## start a real control plane that stays (STATE=folder, ARGS="--nodes 100 --no-lws")

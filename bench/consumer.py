@@ -121,8 +121,8 @@ async def rival(url: str, count: int, waves: int) -> Spent:
     from kubernetes_asyncio import client, watch  # noqa: PLC0415 - 38 MB that only this way needs
 
     configuration = client.Configuration(host=url)
-    async with client.ApiClient(configuration) as api:
-        stream = watch.Watch().stream(client.CoreV1Api(api).list_pod_for_all_namespaces)
+    async with client.ApiClient(configuration) as api, watch.Watch() as watching:
+        stream = watching.stream(client.CoreV1Api(api).list_pod_for_all_namespaces)
         read = 0
         async for _ in stream:
             read += 1
@@ -166,7 +166,7 @@ class _Counting:
 async def _settled(informer: Informer[Pod], controller: Controller, lines: int) -> None:
     """Return when so many lines have been read and nothing is left to do."""
     while informer.statistics().lines < lines or not controller.statistics().idle:  # noqa: ASYNC110 - two statistics are polled, outside of what is measured
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.005)
 
 
 async def _lines(url: str, count: int, waves: int, take: Callable[[bytes], Any]) -> Spent:

@@ -21,22 +21,24 @@ from rbgctrl.reconcilers import add_all
 from rbgctrl.runtime.logs import LogOptions, configure
 from rbgctrl.runtime.manager import Manager
 
-__all__ = ["groups"]
+__all__ = ["CRDS", "groups", "manifest"]
 
-_CRDS = Path(__file__).parents[1] / "config" / "crd"
+CRDS = Path(__file__).parents[1] / "config" / "crd"
+"""Definitions of our kinds."""
+
 _KEY = Key("default", "llm")
 _RESYNCS = 100
 _REST = 4.0  # longer than any status waits for things to come to rest
 
 
-def groups(*, short: bool) -> list[Row]:  # noqa: ARG001 - counts are the same in any form
+def groups() -> list[Row]:
     """Requests by verb and kind from nothing to Ready, for scaling and deletion, and for a hundred resyncs."""
     configure(LogOptions(level="error"))
     return asyncio.run(_groups())
 
 
 async def _groups() -> list[Row]:
-    options = ClusterOptions(nodes=4, crds=(_CRDS,))
+    options = ClusterOptions(nodes=4, crds=(CRDS,))
     with tempfile.TemporaryDirectory() as folder:
         async with (
             Cluster(options, state=Path(folder)) as cluster,
@@ -49,7 +51,8 @@ async def _measured(client: Client) -> list[Row]:
     recording = Recording(client.transport)
     rows: list[Row] = []
     async with _managed(client.with_transport(recording)) as manager:
-        await client.create(RoleBasedGroup, _group(prefill=3, decode=5), _KEY.namespace)
+        recording.requests.clear()  # the first lists and watches
+        await client.create(RoleBasedGroup, manifest(_KEY.name, _KEY.namespace, prefill=3, decode=5), _KEY.namespace)
         rows += await _phase("2 roles, 8 pods, from nothing to Ready", client, recording)
         for _ in range(_RESYNCS):
             for informer in manager.cache.informers():
@@ -62,9 +65,9 @@ async def _measured(client: Client) -> list[Row]:
                 budget="0", exact=True, met=sent == 0)
         )  # fmt: skip
         recording.requests.clear()
-        await client.patch(RoleBasedGroup, _KEY, {"spec": _group(prefill=3, decode=6)["spec"]})
+        await client.patch(RoleBasedGroup, _KEY, _spec(prefill=3, decode=6))
         rows += await _phase("one instance more", client, recording)
-        await client.patch(RoleBasedGroup, _KEY, {"spec": _group(prefill=3, decode=5)["spec"]})
+        await client.patch(RoleBasedGroup, _KEY, _spec(prefill=3, decode=5))
         rows += await _phase("one instance less", client, recording)
         await client.delete(RoleBasedGroup, _KEY, propagation="Background")
         await asyncio.sleep(_REST)
@@ -105,13 +108,12 @@ def _ready(client: Client) -> Callable[[], Any]:
 
 
 def _counted(name: str, recording: Recording) -> list[Row]:
-    """The writes since the last count; watches and lists belong to the start."""
+    """All requests since the last count."""
     counts: Counter[str] = Counter()
     for entry in recording.requests:
         request = entry.request
-        if request.verb.writes:
-            kind = request.kind.kind if request.kind is not None else request.path
-            counts[f"{request.verb.value} {kind}" + (f"/{request.subresource}" if request.subresource else "")] += 1
+        kind = request.kind.kind if request.kind is not None else request.path
+        counts[f"{request.verb.value} {kind}" + (f"/{request.subresource}" if request.subresource else "")] += 1
     recording.requests.clear()
     rows = [
         Row(bench="group", what=f"{name}: {what}", value=count, unit="requests")
@@ -121,13 +123,19 @@ def _counted(name: str, recording: Recording) -> list[Row]:
     return [*rows, Row(bench="group", what=f"{name}: all", value=total, unit="requests")]
 
 
-def _group(**replicas: int) -> dict[str, Any]:
-    roles = []
+def _spec(**replicas: int) -> dict[str, Any]:
+    return {"spec": manifest(_KEY.name, _KEY.namespace, **replicas)["spec"]}
+
+
+def manifest(group: str, namespace: str, **replicas: int) -> dict[str, Any]:
+    """A group of roles of so many standalone pods each; the second role depends on the first, and so on."""
+    roles: list[dict[str, Any]] = []
     for name, count in replicas.items():
-        container = {"name": "main", "image": "registry.example/engine:1"}
-        template = {"spec": {"containers": [container]}}
+        template = {"spec": {"containers": [{"name": "main", "image": "registry.example/engine:1"}]}}
         role: dict[str, Any] = {"name": name, "replicas": count, "standalonePattern": {"template": template}}
-        if name == "decode":
-            role["dependencies"] = ["prefill"]
+        if roles:
+            role["dependencies"] = [roles[-1]["name"]]
         roles.append(role)
-    return {"metadata": {"name": _KEY.name, "namespace": _KEY.namespace}, "spec": {"roles": roles}}
+    kind = RoleBasedGroup.KIND
+    metadata = {"name": group, "namespace": namespace}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": {"roles": roles}}

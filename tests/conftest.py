@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["e2e.support.plugin"]
-
-# A run in a shell's background ignores Ctrl-C, and so would every program it starts; some tests send them just that.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples drawn by chance belong to a developer's runs; one that CI cannot repeat helps nobody. No deadline per
 # example anywhere: wall time on a shared machine is not what these tests are about.

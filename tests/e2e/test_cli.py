@@ -119,7 +119,7 @@ async def _kept(running: Running) -> Path:
 
 
 async def test_the_demo_ends_ready_can_be_played_with_and_leaves_nothing_running(tmp_path: Path) -> None:
-    async with started("demo", "--keep", "--state", str(tmp_path)) as demo:
+    async with started("demo", "--cluster", "real", "--keep", "--state", str(tmp_path)) as demo:
         kubeconfig = await _kept(demo)
         assert "llm  namespace default  Ready" in demo.out
         shown = await rbgctrl("tree", "llm", "--ready", "-o", "json", kubeconfig=kubeconfig)
@@ -129,7 +129,7 @@ async def test_the_demo_ends_ready_can_be_played_with_and_leaves_nothing_running
         assert domains == {"fabric.0", "fabric.1"}
         (daemon_line,) = [line for line in command_lines(str(tmp_path)) if " -m rbgctrl run " in line]
         assert "--leader-elect" in daemon_line
-        second = await rbgctrl("demo", "--state", str(tmp_path))
+        second = await rbgctrl("demo", "--cluster", "real", "--state", str(tmp_path))
         assert (second.code, "runs a cluster already" in second.err) == (1, True), second.err
         shown = await rbgctrl("tree", "llm", "--ready", kubeconfig=kubeconfig)
         assert shown.code == 0, "a second demo in the same folder leaves the first one alone"
@@ -140,7 +140,7 @@ async def test_the_demo_ends_ready_can_be_played_with_and_leaves_nothing_running
 
 
 async def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
-    async with started("demo", "--keep", "--state", str(tmp_path)) as demo:
+    async with started("demo", "--cluster", "real", "--keep", "--state", str(tmp_path)) as demo:
         await _kept(demo)
         assert len(command_lines(str(tmp_path))) > 5
         demo.signal(signal.SIGKILL)
@@ -148,7 +148,7 @@ async def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
 
 
 async def test_a_demo_that_is_told_to_stop_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
-    async with started("demo", "--state", str(tmp_path)) as demo:
+    async with started("demo", "--cluster", "real", "--state", str(tmp_path)) as demo:
         await demo.until(r"^etcd, API server")
         demo.signal(signal.SIGTERM)
         assert await demo.end() == 128 + signal.SIGTERM
@@ -157,7 +157,7 @@ async def test_a_demo_that_is_told_to_stop_while_it_starts_leaves_nothing_runnin
 
 
 async def test_a_demo_that_is_not_ready_in_time_shows_the_tree_and_the_log(tmp_path: Path) -> None:
-    async with started("demo", "--timeout", "0.01", "--state", str(tmp_path)) as demo:
+    async with started("demo", "--cluster", "real", "--timeout", "0.01", "--state", str(tmp_path)) as demo:
         assert await demo.end() == 1
     assert "llm  namespace default  Not ready" in demo.out
     assert "error: llm is not Ready after 0.01 s" in demo.out

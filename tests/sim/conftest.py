@@ -1,4 +1,4 @@
-"""Logs of tests on the embedded cluster: readable, and cheap enough for a simulated day."""
+"""What every test on the embedded cluster gets: readable, cheap logs, and promises that are checked all along."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+
+from rbgctrl.sim.checks import ride_along
 
 pytest.register_assert_rewrite("e2e.test_group", "sim.support")
 
@@ -20,3 +22,17 @@ def _plain_logs() -> Iterator[None]:
     )
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _promises() -> Iterator[None]:
+    """Event order, barrier, overlaps and numbers of children, whatever the test itself is about."""
+    with ride_along() as riding:
+        yield
+    riding.verify()
+
+
+@pytest.fixture
+def quiet() -> None:
+    """No logs at all, for tests of a hundred runs."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

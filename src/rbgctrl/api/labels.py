@@ -63,6 +63,7 @@ __all__ = [
     "INSTANCE_LIFECYCLE_TIMESTAMP",
     "INSTANCE_PATTERN",
     "LEADER_COMPONENT",
+    "OWNER_GENERATION",
     "PATTERN_STATEFUL",
     "PATTERN_STATELESS",
     "PORT_ALLOCATOR",
@@ -143,6 +144,11 @@ RBG_OWNER_UID: Final = PREFIX + "rbg-owner-uid"
 """RoleInstanceSet, RoleInstance: UID of the group object; only with in-place scheduling."""
 ROLE_ID: Final = PREFIX + "role-id"
 """RoleInstance, Pod: the stable identity across revisions, nodes and restarts; ours, set at creation."""
+OWNER_GENERATION: Final = PREFIX_OURS + "owner-generation"
+"""RoleInstanceSet, RoleInstance, annotation: generation of the owner's spec it was made from or last changed for.
+
+Who sees the owner in an older generation looks at the past, and must not act on it.
+"""
 GROUPSET_NAME: Final = PREFIX + "groupset-name"
 """RoleBasedGroup: name of the RoleBasedGroupSet it belongs to."""
 GROUPSET_INDEX: Final = PREFIX + "groupset-index"

@@ -151,6 +151,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _bare(value: Any) -> Any:
+    """A new item of a merged list. Directives inside it are not carried out, only left behind, as in Go."""
+    if isinstance(value, Mapping):
+        return {name: _bare(item) for name, item in value.items() if item is not None and not _is_directive(name)}
+    return [_bare(item) for item in value] if isinstance(value, list) else value
+
+
 def _is_directive(name: str) -> bool:
     return name in (_PATCH, _RETAIN) or name.startswith((_ORDER, _DELETE))
 
@@ -169,6 +176,7 @@ def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None)
         present, changes = result.get(field), patch.get(field)
         if not isinstance(order, list):
             raise StrategicError(f"invalid patch format of setElementOrder list {field}")
+        _check_order(changes, order, how.key, field)
         removed = patch.get(_DELETE + field)
         if isinstance(present, list) and isinstance(removed, list):
             result[field] = present = [item for item in present if item not in removed]
@@ -184,6 +192,17 @@ def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None)
         result[field] = _interleaved(_sorted(wanted, order, how.key), rest, present, how.key)
         done.update((field, _DELETE + field))
     return done
+
+
+def _check_order(changes: Any, order: Sequence[Any], key: str | None, field: str) -> None:
+    """Refuse a list whose own order contradicts the one it asks for."""
+    positions = [
+        _position(order, item, key)
+        for item in (changes if isinstance(changes, list) else ())
+        if not (isinstance(item, Mapping) and _PATCH in item)
+    ]
+    if -1 in positions or positions != sorted(positions):
+        raise StrategicError(f"The order in patch list of {field} doesn't match its $setElementOrder list")
 
 
 def _merge_lists(
@@ -205,7 +224,7 @@ def _merge_lists(
         value = _key(change, how.key)
         index = _index(merged, value, how.key)
         if index is None:
-            merged.append(_plain(change))
+            merged.append(_bare(change))
         else:
             merged[index] = _merge(merged[index], change, how.type)
     wanted, rest = _split(merged, changes, how.key)

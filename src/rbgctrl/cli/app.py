@@ -154,9 +154,11 @@ def demo(
     cluster: Annotated[
         str,
         typer.Option(
-            help="real: etcd, API server, scheduler and controller-manager, built from source.", metavar="real"
+            help="embedded: one in this process. real: etcd, API server, scheduler and controller-manager, built from "
+            "source; only in a checkout.",
+            metavar="embedded|real",
         ),
-    ] = "real",
+    ] = "embedded",
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running to play with, until Ctrl-C.")] = False,
     state: Annotated[
         str,
@@ -170,8 +172,9 @@ def demo(
 ) -> None:
     """Start a cluster with eight fake GPU nodes in two NVLink domains, run the controllers, and serve an example on it.
 
-    The example is a prefill/decode group with a router. The daemon runs as a process of its own, as in production.
-    The first run builds the control plane, which takes minutes; later ones take seconds.
+    The example is a prefill/decode group with a router. The daemon runs as a process of its own, as in production,
+    against a cluster that is simulated in this process, or with --cluster real against Kubernetes itself: its first run
+    builds the control plane, which takes minutes, later ones take seconds.
 
         rbgctrl demo
         rbgctrl demo --keep       and then, in another terminal, rbgctrl tree or kubectl

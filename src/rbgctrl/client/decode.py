@@ -25,6 +25,7 @@ __all__ = ["Bookmark", "Decoder", "ErrorStatus", "Invalid", "Page", "WatchEvent"
 
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ERROR_SHOWN = 1000
@@ -84,8 +85,8 @@ class ErrorStatus(msgspec.Struct, frozen=True, gc=False):
         return cls(self.code, self.reason, self.message, causes=self.causes, retry_after=self.retry_after, what=what)
 
 
-class WatchEvent(msgspec.Struct, Generic[R], frozen=True, gc=False):
-    """One line of a watch.
+class WatchEvent(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+    """One line of a watch; see :data:`Said` for what may be in it.
 
     Attributes:
         type: ``ADDED``, ``MODIFIED``, ``DELETED`` (then ``object`` is the kind or Invalid), ``BOOKMARK`` or ``ERROR``.
@@ -93,7 +94,11 @@ class WatchEvent(msgspec.Struct, Generic[R], frozen=True, gc=False):
     """
 
     type: str
-    object: R | Invalid | Bookmark | ErrorStatus
+    object: T_co
+
+
+Said: TypeAlias = R | Invalid | Bookmark | ErrorStatus
+"""What a line of a watch is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +116,6 @@ class Page(Generic[R]):
     invalid: tuple[Invalid, ...]
     resource_version: str
     continue_token: str
-
-
-class _Envelope(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    type: str
-    object: T
 
 
 class _ListMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -142,7 +142,7 @@ class _TypeMeta(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     kind: str = ""
 
 
-_raw_event = msgspec.json.Decoder(_Envelope[msgspec.Raw])
+_raw_event = msgspec.json.Decoder(WatchEvent[msgspec.Raw])
 _raw_list = msgspec.json.Decoder(_List[msgspec.Raw])
 _identity = msgspec.json.Decoder(_Identity)
 _bookmark = msgspec.json.Decoder(_BookmarkObject)
@@ -158,7 +158,7 @@ class Decoder(Generic[R]):
         self.kind = kind
         self._one = msgspec.json.Decoder(kind, dec_hook=_pydantic)
         self._list = msgspec.json.Decoder(_List[kind], dec_hook=_pydantic)  # type: ignore[valid-type]  # a runtime parameter
-        self._event = msgspec.json.Decoder(_Envelope[kind], dec_hook=_pydantic)  # type: ignore[valid-type]  # the same
+        self._event = msgspec.json.Decoder(WatchEvent[kind], dec_hook=_pydantic)  # type: ignore[valid-type]  # the same
         self._copy: Copier | None = raw_copier(kind)
 
     def one(self, data: Bytes) -> R | Invalid:
@@ -214,7 +214,7 @@ class Decoder(Generic[R]):
                 self._copy(item)
         return Page(items, (), found.metadata.resource_version, found.metadata.continue_)
 
-    def event(self, line: Bytes) -> WatchEvent[R]:
+    def event(self, line: Bytes) -> WatchEvent[Said[R]]:
         """One line of a watch.
 
         Raises:
@@ -222,16 +222,16 @@ class Decoder(Generic[R]):
         """
         # One pass when the object fits, which is nearly always; an ERROR may fit by chance, so it is never read so.
         try:
-            found = self._event.decode(line)
+            found: WatchEvent[R] = self._event.decode(line)
         except _MALFORMED:
             return self._other_event(line)
         if found.type not in _CHANGES:
             return self._other_event(line)
         if self._copy is not None:
             self._copy(found.object)
-        return WatchEvent(found.type, found.object)
+        return found
 
-    def _other_event(self, line: Bytes) -> WatchEvent[R]:
+    def _other_event(self, line: Bytes) -> WatchEvent[Said[R]]:
         """A bookmark, an error, or an object that does not fit."""
         try:
             found = _raw_event.decode(line)
@@ -285,7 +285,7 @@ def decoder(kind: type[R]) -> Decoder[R]:
     return found
 
 
-def decode_event(kind: type[R], line: Bytes) -> WatchEvent[R]:
+def decode_event(kind: type[R], line: Bytes) -> WatchEvent[Said[R]]:
     """One line of a watch of ``kind``; see :meth:`Decoder.event`."""
     return decoder(kind).event(line)
 

@@ -56,7 +56,8 @@ class Change(msgspec.Struct, Generic[R], frozen=True, gc=False):
     @property
     def key(self) -> Key:
         """Namespace and name."""
-        return self.obj.metadata.key
+        meta = (self.obj if self.new is None else self.new).metadata
+        return Key(meta.namespace, meta.name)
 
 
 Handler: TypeAlias = Callable[[Change[R]], None]

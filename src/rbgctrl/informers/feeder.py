@@ -30,6 +30,7 @@ R = TypeVar("R", bound=Resource)
 _BREATHER = 256  # lines after which other tasks get a turn, when they come faster than the socket empties
 _REARM = 1.0
 _SPECIAL = frozenset(("BOOKMARK", "ERROR"))
+_LIVE, _STREAMING = s.Phase.LIVE, s.Phase.STREAMING  # Python 3.11 looks members of an Enum up with code in Python
 
 _log = structlog.get_logger(__name__)
 
@@ -256,7 +257,7 @@ class Feeder(Generic[R]):
         self._observer.event(self._kind, kind, len(line))
         # Two short cuts past the watcher's values: what it answers to Changed while live, and to additions to a list.
         phase = self._state.phase
-        if phase is s.Phase.LIVE and (kind in PUTS or kind == REMOVES):
+        if phase is _LIVE and (kind in PUTS or kind == REMOVES):
             store = self._store
             changes = store.put(obj, rv) if kind in PUTS else store.remove(obj, rv)
             if changes:
@@ -265,12 +266,12 @@ class Feeder(Generic[R]):
             store.advance(self._scope.namespace, self._rv)
             self._dispatcher.progressed()
             return None
-        if phase is s.Phase.STREAMING and kind in PUTS:
+        if phase is _STREAMING and kind in PUTS:
             self._store.stage(self._scope.namespace, ((obj, rv),))
             return None
         return self._step(s.Changed(kind, obj, rv))
 
-    def _special(self, event: WatchEvent[R], size: int) -> s.Action | None:
+    def _special(self, event: WatchEvent[Any], size: int) -> s.Action | None:
         self.events[event.type] += 1
         self._observer.event(self._kind, event.type, size)
         if isinstance(event.object, Bookmark):

@@ -22,6 +22,9 @@ R = TypeVar("R", bound=Resource)
 
 _MOST_REMEMBERED = 20_000
 
+# Used for every event; Python 3.11 looks members of an Enum up with code in Python.
+_ADDED, _UPDATED, _DELETED = ChangeType.ADDED, ChangeType.UPDATED, ChangeType.DELETED
+
 
 class _Staging(Generic[R]):
     """The temporary store of one scope."""
@@ -64,7 +67,7 @@ class WritableStore(Store[R]):
             if self._outdated(key, rv):
                 return ()
             self._insert(key, (obj, rv, self._values(obj)))
-            return (Change(ChangeType.ADDED, None, obj),)
+            return (Change(_ADDED, None, obj),)
         old, old_rv, _ = entry
         if rv <= old_rv:
             return ()
@@ -73,9 +76,9 @@ class WritableStore(Store[R]):
                 return ()
             dropped = self._drop(key, entry, rv)
             self._insert(key, (obj, rv, self._values(obj)))
-            return (dropped, Change(ChangeType.ADDED, None, obj))
+            return (dropped, Change(_ADDED, None, obj))
         self._replace(key, entry, (obj, rv, self._values(obj)))
-        return (Change(ChangeType.UPDATED, old, obj),)
+        return (Change(_UPDATED, old, obj),)
 
     def remove(self, obj: R | Invalid, rv: int) -> tuple[Change[R], ...]:
         """``obj`` was deleted, or left the selector, in version ``rv``; it is also its last state."""
@@ -170,13 +173,13 @@ class WritableStore(Store[R]):
                 if old_rv == obj_rv and (not rewind or old == obj):
                     return ()
                 self._replace(key, entry, found)
-                return (Change(ChangeType.UPDATED, old, obj),)
+                return (Change(_UPDATED, old, obj),)
             dropped = (self._drop(key, entry, rv, stale=True),)
         tombstone = self._tombstones.get(key)
         if tombstone is not None and tombstone[0] > rv:  # deleted after the list was taken
             return dropped
         self._insert(key, found)
-        return (*dropped, Change(ChangeType.ADDED, None, obj, False, initial))
+        return (*dropped, Change(_ADDED, None, obj, False, initial))
 
     def advance(self, scope: str, rv: int) -> None:
         """The scope is complete up to ``rv``. Called after the change itself is stored."""
@@ -227,7 +230,7 @@ class WritableStore(Store[R]):
             if found:
                 index.move(key, found, ())
         self._bury(key, rv)
-        return Change(ChangeType.DELETED, old if last is None else last, None, stale)
+        return Change(_DELETED, old if last is None else last, None, stale)
 
     def _bury(self, key: RawKey, rv: int) -> None:
         """Remember that nothing had this name in version ``rv``."""

@@ -22,6 +22,7 @@ from rbgctrl.plan.ordering import Order, order
 from rbgctrl.plan.patience import rest
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import expired, owner_reference, record_group
+from rbgctrl.plan.staleness import behind
 
 __all__ = ["group", "ready", "unreadable"]
 
@@ -59,6 +60,9 @@ def group(node: GroupNode, now: datetime) -> Plan:
     found = node.group
     if found.metadata.deleting:
         return Plan(because="the group is being deleted; its children go with it")
+    sets = [role.workload.set for role in node.roles if role.workload is not None]
+    if late := behind(found.metadata, (child.metadata for child in (*sets, *node.orphans))):
+        return Plan(because=late)
     if found.spec is None or not found.spec.roles:
         fault = _Fault(
             role="", reason=events.INVALID_SPEC, message="the group has no roles; add at least one under spec.roles"

@@ -53,12 +53,17 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Server-side apply, field manager ``rbg``, forced. ``uid`` (when the object exists) fences against re-creation."""
+    """Server-side apply, field manager ``rbg``, forced.
+
+    ``uid`` (when the object exists) fences against re-creation; ``version``, its resourceVersion when this was decided,
+    against deciding on a past that the cluster has left: an object that changed since is not touched.
+    """
 
     kind: type[Resource]
     key: Key
     body: Body
     uid: str = ""
+    version: str = ""
     why: str = ""
 
 

@@ -18,6 +18,7 @@ from rbgctrl.plan.identity import instance_role_id
 from rbgctrl.plan.model import Action, Apply, Delete, Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.patience import rest
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record, set_data, short
+from rbgctrl.plan.staleness import behind, stamped
 
 __all__ = ["instance_ready", "role"]
 
@@ -55,6 +56,8 @@ def role(node: SetNode, now: datetime) -> Plan:
     found = node.set
     if found.metadata.deleting:
         return Plan(because="the set is being deleted; its instances go with it")
+    if late := behind(found.metadata, (item.instance.metadata for item in node.instances)):
+        return Plan(because=late)
     if found.spec is None:
         return Plan(because="the set has no spec")
     pattern = found.metadata.annotations.get(labels.INSTANCE_PATTERN, "")
@@ -197,6 +200,7 @@ def _apply_instance(found: RoleInstanceSet, ordinal: int, revision: Revision) ->
         },
         "spec": spec,
     }
+    body = stamped(body, found.metadata)
     return Apply(kind=RoleInstance, key=Key(found.key.namespace, name), body=body, why="instances are missing")
 
 

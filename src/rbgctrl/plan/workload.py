@@ -23,6 +23,7 @@ from rbgctrl.plan.compare import contains, fields, values
 from rbgctrl.plan.model import Apply
 from rbgctrl.plan.rendering import Rendering
 from rbgctrl.plan.revision import owner_reference
+from rbgctrl.plan.staleness import stamped
 from rbgctrl.plan.template import common_labels, environment, inject
 
 __all__ = ["WorkloadRequest", "apply_service", "apply_set", "ignored", "unsupported"]
@@ -181,8 +182,18 @@ def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply |
     body = _set_body(request)
     if live is not None and _same_set(body, live):
         return None
-    why = "the role has no workload yet" if live is None else "the workload differs from the role"
-    return Apply(kind=RoleInstanceSet, key=request.key, body=body, uid=live.uid if live else "", why=why)
+    body = stamped(body, request.group.metadata)  # after comparing: a generation that changes nothing is no change
+    if live is None:
+        return Apply(kind=RoleInstanceSet, key=request.key, body=body, why="the role has no workload yet")
+    # With its version: what is decided on an old view of the group must not scale down or roll back what came after.
+    return Apply(
+        kind=RoleInstanceSet,
+        key=request.key,
+        body=body,
+        uid=live.uid,
+        version=live.metadata.resource_version,
+        why="the workload differs from the role",
+    )
 
 
 def _same_set(body: Mapping[str, Any], live: RoleInstanceSet) -> bool:

@@ -1,19 +1,22 @@
-"""One run of a reconciler, fenced off: nothing it does reaches the worker but its outcome.
+"""Runs of a reconciler, fenced off: nothing a run does reaches its worker or a later run but its outcome.
 
-Each run is a task of its own. A worker that awaited the coroutine itself could not tell its own cancellation from one
-the coroutine brought upon itself: before Python 3.13 a ``TaskGroup`` whose child failed leaves the surrounding task
-marked as being cancelled. The cost is the same; the run gets its own logging context for free.
+Runs of a worker share a task as long as they leave no trace in it; a task for each would cost several times what a run
+costs that finds nothing to do. A trace is a cancellation that was not taken back (before Python 3.13, a ``TaskGroup``
+whose child failed and an ``asyncio.timeout`` can leave one) or a context variable that was left changed. After such a
+run the worker goes on in a new task.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, TypeVar
 
-__all__ = ["ReconcileTimeoutError", "StrayCancellationError", "attempt"]
+__all__ = ["ReconcileTimeoutError", "Shift", "StrayCancellationError"]
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 
 class ReconcileTimeoutError(Exception):
@@ -27,74 +30,110 @@ class StrayCancellationError(Exception):
     """Something a reconciler awaited was cancelled though nobody cancelled the reconcile; it is tried again."""
 
 
-async def attempt(work: Coroutine[Any, Any, T], *, timeout: float | None, name: str) -> T | Exception:  # noqa: ASYNC109 - the caller's own timeout would be its cancellation
-    """Run ``work`` to its end and return what came of it.
+class Shift:
+    """One task of a worker, in which it makes runs until one of them leaves a trace.
 
     Args:
-        work: what to run.
-        timeout: seconds after which it is cancelled; None for no limit.
-        name: of its task.
+        timeout: seconds after which a run is cancelled; None for no limit.
 
-    Returns:
-        Its result, or the exception it raised; a :class:`ReconcileTimeoutError` when it was late, unless it still
-        returned a result.
-
-    Raises:
-        CancelledError: the caller was cancelled; ``work`` was cancelled too and has ended.
-        BaseException: ``work`` raised what is no ``Exception``.
+    Attributes:
+        over: a run has left a trace: the task must end now, without awaiting anything more.
     """
-    worker = asyncio.current_task()
-    assert worker is not None  # noqa: S101 - a coroutine runs in a task
-    cancellations = worker.cancelling()
-    loop = asyncio.get_running_loop()
-    task = loop.create_task(work, name=name)
-    late = False
 
-    def expire() -> None:
-        nonlocal late
-        late = True
-        task.cancel()
+    def __init__(self, timeout: float | None) -> None:
+        self.over = False
+        self._timeout = timeout
+        self._task: asyncio.Task[Any] | None = None
+        self._deadline: float | None = None  # of the present run
+        self._timer: asyncio.TimerHandle | None = None  # rings at the deadline of some run, rarely the present one's
+        self._late = False
+        self._interrupted = False
 
-    timer = None if timeout is None else loop.call_later(timeout, expire)
-    interrupt: BaseException | None = None
-    try:
-        # Cancelling a worker that waits here cancels the task, and the worker goes on only once that has ended.
-        await task
-    except asyncio.CancelledError as error:
-        interrupt = error
-    except Exception:  # noqa: BLE001, S110 - read from the task below, once it is known who was cancelled
-        pass
-    finally:
-        if timer is not None:
-            timer.cancel()
-    if worker.cancelling() > cancellations:
-        if task.done() and not task.cancelled():
-            task.exception()  # seen; the cancellation is what counts
-        raise interrupt or asyncio.CancelledError
-    return _outcome(task, interrupt, timeout if late else None)
+    async def serve(self, work: Callable[[Shift], Coroutine[Any, Any, bool]], name: str) -> bool:
+        """Run ``work``, which calls :meth:`run` until the shift is :attr:`over`, in a task of its own.
 
+        Between two runs it must await something, so that a cancellation which a run left pending strikes there.
 
-def _outcome(task: asyncio.Task[T], cancellation: BaseException | None, late: float | None) -> T | Exception:
-    """What came of a task that has ended: cancelled as ``cancellation`` shows, or ``late`` by that timeout."""
-    cause = (cancellation or _cancellation(task)) if task.cancelled() else task.exception()
-    if cause is None:
-        return task.result()
-    if late is not None:
-        failure: Exception = ReconcileTimeoutError(f"not finished after {late:g} s")
-    elif isinstance(cause, asyncio.CancelledError):
-        failure = StrayCancellationError("something the reconciler awaited was cancelled")
-    elif isinstance(cause, Exception):
-        return cause
-    else:
-        raise cause
-    failure.__cause__ = cause
-    return failure
+        Returns:
+            What ``work`` returned; False when such a cancellation ended it.
 
+        Raises:
+            CancelledError: the caller was cancelled; ``work`` was cancelled too and has ended.
+            BaseException: ``work`` raised what is no ``Exception``.
+        """
+        task = self._task = asyncio.create_task(work(self), name=name)
+        interrupt: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait((task,))
+            except asyncio.CancelledError as error:
+                interrupt, self._interrupted = error, True
+                task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        more = False if task.cancelled() else task.result()
+        if interrupt is not None:
+            raise interrupt
+        return more
 
-def _cancellation(task: asyncio.Task[Any]) -> BaseException | None:
-    """What ended a cancelled task, with the traceback of where it was."""
-    try:
-        task.result()
-    except asyncio.CancelledError as error:
-        return error
-    return None
+    async def run(self, reconcile: Callable[[A], Coroutine[Any, Any, T]], argument: A) -> T | Exception:
+        """Make one run, and return what came of it.
+
+        Returns:
+            Its result, or the exception it raised; a :class:`ReconcileTimeoutError` when it was late, unless it still
+            returned a result.
+
+        Raises:
+            CancelledError: the shift was cancelled; the run has ended.
+            BaseException: the run raised what is no ``Exception``.
+        """
+        context = copy_context()
+        if self._timeout is not None:
+            self._set_deadline(self._timeout)
+        outcome: T | Exception
+        try:
+            outcome = await reconcile(argument)
+        except (asyncio.CancelledError, Exception) as error:  # noqa: BLE001 - from here on a failure is a value
+            outcome = self._failure(error)
+        finally:
+            self._deadline = None
+        if self._interrupted:  # whatever the run made of it
+            raise asyncio.CancelledError
+        if self._late or self._cancelled() or copy_context() != context:
+            self.over = True
+        return outcome
+
+    def _failure(self, cause: asyncio.CancelledError | Exception) -> Exception:
+        """What a run ended by ``cause`` has come to."""
+        failure: Exception
+        if self._late:
+            failure = ReconcileTimeoutError(f"not finished after {self._timeout:g} s")
+        elif isinstance(cause, asyncio.CancelledError):
+            failure = StrayCancellationError("something the reconciler awaited was cancelled")
+        else:
+            return cause
+        failure.__cause__ = cause
+        return failure
+
+    def _cancelled(self) -> bool:
+        """Whether a cancellation of the task was not taken back."""
+        return self._task is not None and self._task.cancelling() > 0
+
+    # One timer for many runs: most end long before their time, and a timer for each would cost more than they do.
+
+    def _set_deadline(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._deadline = deadline = loop.time() + seconds
+        if self._timer is None:
+            self._timer = loop.call_at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._deadline is None or self._task is None:
+            return
+        loop = self._task.get_loop()
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._ring)
+            return
+        self._late = True
+        self._task.cancel()

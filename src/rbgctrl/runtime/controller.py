@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from structlog.contextvars import bind_contextvars
 from rbgctrl.clock import Jitter, jitter
 from rbgctrl.informers.change import Change
 from rbgctrl.runtime import predicates
-from rbgctrl.runtime.attempt import ReconcileTimeoutError, attempt
+from rbgctrl.runtime.attempt import ReconcileTimeoutError, Shift
 from rbgctrl.runtime.barrier import Barrier
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.observers import ControllerObserver, Outcome
@@ -41,6 +42,14 @@ __all__ = [
 ]
 
 log = structlog.get_logger(__name__)
+
+# Used for every change or key; Python 3.11 looks members of an Enum up with code in Python.
+_NORMAL, _LOW = Priority.NORMAL, Priority.LOW
+_PANIC, _SUCCESS = Outcome.PANIC, Outcome.SUCCESS
+
+# structlog's own variables; to set them is all that binding does, at a fifth of the cost.
+_BOUND = Context().run(bind_contextvars, request="", reconcile_id=0)
+_REQUEST, _RECONCILE_ID = _BOUND["request"].var, _BOUND["reconcile_id"].var
 
 
 class Watched(Protocol):
@@ -137,6 +146,7 @@ class Controller:
         self._refusals: dict[Request, str] = {}  # terminal errors already logged
         self._held: dict[Request, Priority] = {}  # parked keys and the priority they come back with
         self._active = 0
+        self._log: Any = log  # as configured when the controller runs: a proxy looks that up each time
         self._subscribed = False
         self._ready = False
         self._crew: asyncio.Task[None] | None = None
@@ -154,7 +164,7 @@ class Controller:
         def deliver(change: Change[Any]) -> None:
             try:
                 if predicate(change):
-                    priority = Priority.LOW if change.initial or change.resync else Priority.NORMAL
+                    priority = _LOW if change.initial or change.resync else _NORMAL
                     for request in handler(change):
                         self.queue.add(request, priority=priority)
             except Exception:
@@ -236,6 +246,7 @@ class Controller:
         )
 
     async def _man(self) -> None:
+        self._log = log.bind()
         self._subscribed = True
         for informer, deliver in self._watches:
             informer.add_handler(deliver)
@@ -249,7 +260,7 @@ class Controller:
                 log.info("controller started", controller=self.name, workers=self.options.workers)
                 async with asyncio.TaskGroup() as workers:
                     for number in range(self.options.workers):
-                        workers.create_task(self._work(), name=f"{self.name} worker {number}")
+                        workers.create_task(self._employ(f"{self.name} worker {number}"))
                 log.info("controller stopped", controller=self.name)
             finally:
                 if reads is not None:
@@ -268,34 +279,43 @@ class Controller:
 
     # One reconcile
 
-    async def _work(self) -> None:
+    async def _employ(self, name: str) -> None:
+        """A worker: one shift after the other, until the queue has no more for it."""
+        while not await Shift(self.options.timeout).serve(self._work, name):
+            pass
+
+    async def _work(self, shift: Shift) -> bool:
+        """Reconcile key after key; returns whether that was all, otherwise another shift has to go on."""
         bind_contextvars(controller=self.name)
-        while True:
+        while not shift.over:
             try:
                 request, priority = await self.queue.get()
             except QueueClosedError:
-                return
+                return True
             try:
-                await self._handle(request, priority)
+                await self._handle(shift, request, priority)
             except asyncio.CancelledError:
                 self.queue.add(request, priority=priority)  # what was not finished is not lost, unless we stop
                 raise
             finally:
                 self.queue.done(request)
+            if not shift.over:
+                await asyncio.sleep(0)  # many reconciles in a row that never wait must not keep informers waiting
+        return False
 
-    async def _handle(self, request: Request, priority: Priority) -> None:
-        # Each binding replaces the one before: this context belongs to the worker, and runs get a copy.
-        bind_contextvars(request=str(request), reconcile_id=next(self._numbers))
-        if self._parked(request, priority):
-            await asyncio.sleep(0)  # many parked keys in a row must not keep the informers from running
+    async def _handle(self, shift: Shift, request: Request, priority: Priority) -> None:
+        # Each binding replaces the one before: this context belongs to the worker.
+        _REQUEST.set(str(request))
+        _RECONCILE_ID.set(next(self._numbers))
+        if self.barrier is not None and self._parked(self.barrier, request, priority):
             return
         clock = asyncio.get_running_loop().time
         started = clock()
-        outcome = Outcome.PANIC
+        outcome = _PANIC
         self._active += 1
         self.observer.reconcile_started()
         try:
-            outcome = self._settle(request, priority, await self._attempt(request))
+            outcome = self._settle(request, priority, await shift.run(self.reconciler.reconcile, request))
         except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
             raise
@@ -303,58 +323,51 @@ class Controller:
             self._active -= 1
             self.observer.reconcile_finished(outcome, clock() - started)
 
-    def _parked(self, request: Request, priority: Priority) -> bool:
+    def _parked(self, barrier: Barrier, request: Request, priority: Priority) -> bool:
         """Whether the key has to wait for the cache; then it holds no worker, and comes back by itself."""
-        if self.barrier is None:
-            return False
-        if self.barrier.blocked(request):
+        if barrier.blocked(request):
             self._held[request] = max(priority, self._held.get(request, priority))
-            self.barrier.park(request, self._wake)
+            barrier.park(request, self._wake)
             return True
         if self._held.pop(request, None) is not None:
-            self.barrier.unpark(request)
+            barrier.unpark(request)
         return False
 
     def _wake(self, request: Request) -> None:
         self.queue.add(request, priority=self._held.pop(request, Priority.NORMAL))
 
-    async def _attempt(self, request: Request) -> Result | Exception:
-        """Reconcile once; from here on a failure is a value."""
-        try:
-            work = self.reconciler.reconcile(request)
-            result = await attempt(work, timeout=self.options.timeout, name=f"{self.name} {request}")
-        except Exception as error:  # noqa: BLE001 - not even a coroutine came back
-            return error
-        if isinstance(result, Exception):
-            return _terminal(result)
-        if not isinstance(result, Result):
-            return TypeError(f"{type(self.reconciler).__name__}.reconcile returned {result!r} instead of a Result")
-        return result
-
     def _settle(self, request: Request, priority: Priority, result: Result | Exception) -> Outcome:
         """The one place that decides what comes after a reconcile: an error beats a delay beats nothing."""
-        match result:
-            case TerminalError():
-                if self._refusals.get(request) != str(result):
-                    self._refusals[request] = str(result)
-                    log.error("reconcile failed for good; waiting for a change", exc_info=result)
-                self.queue.forget(request)
-                return Outcome.TERMINAL
-            case Exception():
-                failures = self.queue.retries(request) + 1
-                log.error("reconcile failed; trying again", exc_info=result, failures=failures)
-                self._refusals.pop(request, None)
-                self.queue.add_rate_limited(request, priority=priority)
-                return Outcome.TIMEOUT if isinstance(result, ReconcileTimeoutError) else Outcome.ERROR
-        log.debug("reconciled", because=result.because, requeue_after=result.requeue_after)
+        if not isinstance(result, Result):
+            return self._settle_failure(request, priority, self._failure(result))
+        self._log.debug("reconciled", because=result.because, requeue_after=result.requeue_after)
         self._refusals.pop(request, None)
         self.queue.forget(request)
         if result.requeue_after is None:
-            return Outcome.SUCCESS
+            return _SUCCESS
         if result.priority is not None:
             priority = result.priority
         self.queue.add_after(request, result.requeue_after, priority=priority)
         return Outcome.REQUEUE_AFTER
+
+    def _settle_failure(self, request: Request, priority: Priority, error: Exception) -> Outcome:
+        if isinstance(error, TerminalError):
+            if self._refusals.get(request) != str(error):
+                self._refusals[request] = str(error)
+                log.error("reconcile failed for good; waiting for a change", exc_info=error)
+            self.queue.forget(request)
+            return Outcome.TERMINAL
+        failures = self.queue.retries(request) + 1
+        log.error("reconcile failed; trying again", exc_info=error, failures=failures)
+        self._refusals.pop(request, None)
+        self.queue.add_rate_limited(request, priority=priority)
+        return Outcome.TIMEOUT if isinstance(error, ReconcileTimeoutError) else Outcome.ERROR
+
+    def _failure(self, result: object) -> Exception:
+        """What is no result, as the exception that it is or deserves."""
+        if not isinstance(result, Exception):
+            return TypeError(f"{type(self.reconciler).__name__}.reconcile returned {result!r} instead of a Result")
+        return _terminal(result)
 
 
 def _terminal(error: Exception) -> Exception:

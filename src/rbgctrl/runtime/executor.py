@@ -187,7 +187,10 @@ class Executor:
 
 
 def _fenced(action: Apply) -> dict[str, Any]:
-    return _with_uid(action.body, action.uid)
+    body = _with_uid(action.body, action.uid)
+    if action.version:
+        body["metadata"] = {**body.get("metadata", {}), "resourceVersion": action.version}
+    return body
 
 
 def _with_uid(body: Any, uid: str) -> dict[str, Any]:

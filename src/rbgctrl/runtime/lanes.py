@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import msgspec
+
 from rbgctrl.api.meta import Key
 from rbgctrl.runtime.result import Priority
 
@@ -21,9 +23,11 @@ __all__ = ["LANES", "Lanes", "Waiting"]
 LANES: tuple[Priority, ...] = tuple(sorted(Priority, reverse=True))
 """All lanes, best first."""
 
+_LANE = {priority: index for index, priority in enumerate(LANES)}
 
-class Waiting:
-    """One ready key.
+
+class Waiting(msgspec.Struct, gc=False):
+    """One ready key. A Struct, which the garbage collector does not look at: a backlog may be long.
 
     Attributes:
         key: which.
@@ -33,14 +37,11 @@ class Waiting:
         entered: when it came into its present lane.
     """
 
-    __slots__ = ("entered", "key", "lane", "priority", "since")
-
-    def __init__(self, key: Key, priority: Priority, lane: int, now: float) -> None:
-        self.key = key
-        self.priority = priority
-        self.lane = lane
-        self.since = now
-        self.entered = now
+    key: Key
+    priority: Priority
+    lane: int
+    since: float
+    entered: float
 
 
 class _Lane:
@@ -119,9 +120,7 @@ class Lanes:
             if priority > item.priority:
                 self._raise(item, priority, now)
             return False
-        item = Waiting(key, priority, LANES.index(priority), now)
-        if since is not None:
-            item.since = since
+        item = Waiting(key, priority, _LANE[priority], now if since is None else since, now)
         self._waiting[key] = item
         self._depth[priority] += 1
         self._lanes[item.lane].push(item)
@@ -131,7 +130,7 @@ class Lanes:
         self._depth[item.priority] -= 1
         self._depth[priority] += 1
         item.priority = priority
-        lane = LANES.index(priority)
+        lane = _LANE[priority]
         if lane < item.lane:  # otherwise it has aged this far already, and keeps its place
             self._move(item, lane, now)
 

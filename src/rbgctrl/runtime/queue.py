@@ -139,7 +139,8 @@ class WorkQueue:
         if self._closed:
             return
         now = self._now()
-        self._release(now)
+        if self._heap:
+            self._release(now)
         self._make_ready(key, priority, now)
 
     def add_after(self, key: Request, seconds: float, *, priority: Priority = Priority.NORMAL) -> None:
@@ -213,7 +214,8 @@ class WorkQueue:
         """
         while True:
             now = self._now()
-            self._release(now)
+            if self._heap:
+                self._release(now)
             item = self._lanes.pop(now)
             if item is not None:
                 self._processing[item.key] = now

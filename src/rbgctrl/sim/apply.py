@@ -44,8 +44,8 @@ def applied(row: Row, live: Obj, config: Obj, manager: Manager, *, force: bool, 
     schema = root_schema(row)
     entries: list[Obj] = live["metadata"].get("managedFields") or _before_first(row, live, manager, now)
     mine = stripped(declared(schema, config) or {})
-    others = [entry for entry in entries if Manager.of(entry) != manager]
-    own = next((entry for entry in entries if Manager.of(entry) == manager), None)
+    others = [entry for entry in entries if not manager.wrote(entry)]
+    own = next((entry for entry in entries if manager.wrote(entry)), None)
     result = merged(schema, live, config)
     last: Fields = own["fieldsV1"] if own is not None else {}
     if last:

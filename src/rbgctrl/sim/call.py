@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -65,8 +65,7 @@ UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
 _MANAGER_MAX: Final = 128
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
+class Write(NamedTuple):
     """How a write is to be done.
 
     Attributes:

@@ -7,11 +7,12 @@ import math
 import random  # noqa: TID251 - seeded: the same seed gives the same run
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import orjson
 
@@ -26,11 +27,31 @@ from rbgctrl.sim.nodes import domain_nodes
 from rbgctrl.sim.server import ApiServer, ServerOptions
 from rbgctrl.sim.storage import Obj, StoredEvent
 
-__all__ = ["EPOCH", "ClusterOptions", "ControllerError", "EmbeddedCluster"]
+__all__ = ["EPOCH", "ClusterOptions", "ControllerError", "EmbeddedCluster", "Observer", "observer"]
 
 EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """When virtual time begins, as timestamps of the API show it."""
 _IGNORED: Final = ("leases.coordination.k8s.io", "events")
+
+
+class Observer(Protocol):
+    """Hears of every cluster and of every manager on it; see :data:`observer`."""
+
+    def started(self, cluster: EmbeddedCluster) -> None:
+        """A cluster has started."""
+        ...
+
+    def connecting(self, cluster: EmbeddedCluster, client: Client) -> Client:
+        """A manager is to be made with this client; returns it, or one over a wrapped transport."""
+        ...
+
+    def running(self, cluster: EmbeddedCluster, manager: Manager) -> None:
+        """A manager is about to run, with all of its controllers."""
+        ...
+
+
+observer: ContextVar[Observer | None] = ContextVar("rbgctrl_sim_observer", default=None)
+"""Who is told of clusters made in this context; :func:`rbgctrl.sim.checks.ride_along` sets it."""
 
 
 class ControllerError(ExceptionGroup[Exception]):
@@ -114,6 +135,9 @@ class EmbeddedCluster(Faults):
         except BaseException:
             await self._stack.aclose()
             raise
+        self._observer = observer.get()
+        if self._observer is not None:
+            self._observer.started(self)
         return self
 
     async def __aexit__(
@@ -182,6 +206,8 @@ class EmbeddedCluster(Faults):
             client: instead of one made by :meth:`client`, e.g. over a transport that fails on demand.
         """
         own = client or self.client(user=user)
+        if self._observer is not None:
+            own = self._observer.connecting(self, own)
         return Manager(own, options=options, now=self.now, jitter=self.jitter)
 
     @asynccontextmanager
@@ -191,6 +217,8 @@ class EmbeddedCluster(Faults):
         Raises:
             BaseException: whatever ended the manager before its time.
         """
+        if self._observer is not None:
+            self._observer.running(self, manager)
         task = asyncio.create_task(manager.run(), name="manager")
         try:
             yield manager

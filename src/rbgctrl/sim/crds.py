@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
+
+import orjson
 
 from rbgctrl.api import labels
 from rbgctrl.api.meta import Kind
 from rbgctrl.sim.kinds import Column, Names, Row, Scale
 from rbgctrl.sim.openapischema import compile_schema
-from rbgctrl.sim.schema import Schema
+from rbgctrl.sim.schema import ANY, Schema
 from rbgctrl.sim.status import not_implemented
 
 __all__ = ["CRDS", "RULES", "established", "rows_of"]
@@ -59,10 +62,6 @@ def rows_of(crd: Mapping[str, Any]) -> list[Row]:
 def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
     names = spec["names"]
     source = version.get("schema", {}).get("openAPIV3Schema", {"x-kubernetes-preserve-unknown-fields": True})
-    schema = compile_schema(source, _Rules(RULES))
-    for name in _META:
-        schema.fields[name] = Schema()  # looked after by the server itself
-        schema.fields[name].nullable = True
     subresources = version.get("subresources") or {}
     kind: Kind[Any] = Kind(
         spec["group"], version["name"], names["kind"], names["plural"], spec.get("scope") == "Namespaced"
@@ -74,7 +73,7 @@ def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
             short=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
         ),
-        schema=schema,
+        schema=_schema(orjson.dumps(source)),
         custom=True,
         status="status" in subresources,
         scale=_scale(subresources.get("scale")),
@@ -84,6 +83,15 @@ def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
         columns=tuple(_columns(version.get("additionalPrinterColumns") or ())),
         list_kind=names.get("listKind", ""),
     )
+
+
+@lru_cache(maxsize=64)
+def _schema(source: bytes) -> Schema:
+    """A compiled schema; the same definitions are installed in every server of a test run."""
+    schema = compile_schema(orjson.loads(source), _Rules(RULES))
+    for name in _META:
+        schema.fields[name] = ANY  # looked after by the server itself
+    return schema
 
 
 def _scale(source: Mapping[str, str] | None) -> Scale | None:

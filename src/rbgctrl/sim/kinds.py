@@ -133,6 +133,7 @@ class KindTable:
     def __init__(self, rows: tuple[Row, ...] = ()) -> None:
         self._rows: dict[tuple[str, str, str], Row] = {}
         self._by_resource: dict[str, list[Row]] = {}
+        self._by_kind: dict[tuple[str, str], Row] = {}
         for row in rows:
             self.add(row)
 
@@ -161,16 +162,14 @@ class KindTable:
 
     def of_kind(self, api_version: str, kind: str) -> Row | None:
         """The row of an object's own words, or of an owner reference."""
-        for row in self._rows.values():
-            if row.kind.kind == kind and row.kind.api_version == api_version:
-                return row
-        return None
+        return self._by_kind.get((api_version, kind))
 
     def __iter__(self) -> Iterator[Row]:
         return iter(tuple(self._rows.values()))
 
     def _index(self) -> None:
         self._by_resource = {}
+        self._by_kind = {(row.kind.api_version, row.kind.kind): row for row in self._rows.values()}
         for row in self._rows.values():
             self._by_resource.setdefault(row.resource, []).append(row)
 

@@ -25,13 +25,14 @@ class DeadlockError(RuntimeError):
 class _JumpingSelector(selectors.DefaultSelector):
     """Answers a timed wait at once and moves the loop's clock forward instead, unless I/O is ready."""
 
-    def __init__(self) -> None:
+    def __init__(self, io_grace: float) -> None:
         super().__init__()
         self.now = 0.0
-        self.io_grace = 0.0
+        self.io_grace = io_grace
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0 if timeout is not None else self.io_grace)
+        sockets = self.io_grace > 0 and len(self.get_map()) > 1
+        ready = super().select(min(self.io_grace, timeout or 0.0) if sockets else 0)
         if ready or timeout == 0:
             return ready
         if timeout is None:
@@ -46,14 +47,17 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose ``time()`` is virtual and starts at 0.
 
+    Args:
+        io_grace: real seconds to wait for open sockets before the clock jumps; enough for a server in the same loop.
+
     Attributes:
         virtual: True, for code that measures real time and has nothing to do here.
     """
 
     virtual = True
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, io_grace: float = 0.0) -> None:
+        self._jumping = _JumpingSelector(io_grace)
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -61,9 +65,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end in virtual time."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run(main: Coroutine[Any, Any, T], *, io_grace: float = 0.0) -> T:
+    """Run a coroutine to its end in virtual time; ``io_grace`` as of :class:`VirtualLoop`."""
+    with asyncio.Runner(loop_factory=functools.partial(VirtualLoop, io_grace)) as runner:
         return runner.run(main)
 
 

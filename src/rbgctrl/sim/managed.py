@@ -5,8 +5,7 @@ Server-side apply builds on this in :mod:`rbgctrl.sim.apply`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rbgctrl.sim.fields import Fields, compared, difference, union
 from rbgctrl.sim.kinds import Row
@@ -46,8 +45,7 @@ _SYSTEM_METADATA: Final = frozenset(
 _EMPTY: Final[Fields] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Manager:
+class Manager(NamedTuple):
     """A writer: who, how, through which subresource. Each has one entry in ``managedFields``."""
 
     name: str
@@ -55,14 +53,13 @@ class Manager:
     api_version: str
     subresource: str = ""
 
-    @classmethod
-    def of(cls, entry: Obj) -> Manager:
-        """The writer an entry is about."""
-        return cls(
-            entry.get("manager", ""),
-            entry.get("operation", ""),
-            entry.get("apiVersion", ""),
-            entry.get("subresource", ""),
+    def wrote(self, entry: Obj) -> bool:
+        """Whether an entry is about this writer."""
+        return bool(
+            entry["manager"] == self.name
+            and entry["operation"] == self.operation
+            and entry["apiVersion"] == self.api_version
+            and entry.get("subresource", "") == self.subresource
         )
 
 
@@ -142,7 +139,7 @@ def rewritten(
     own: Obj | None = None
     for entry in entries:
         fields: Fields = entry["fieldsV1"]
-        if Manager.of(entry) == manager:
+        if manager.wrote(entry):
             own = entry
             continue
         left = _minus(_minus(fields, taken), removed)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
+from rbgctrl.api import labels
 from rbgctrl.sim.storage import Obj, Storage
 
 __all__ = ["State", "differences", "state_of"]
@@ -25,7 +26,10 @@ _NOT_OURS: Final = frozenset(
     )
 )
 _DROPPED: Final = frozenset(
-    ("uid", "resourceVersion", "managedFields", "selfLink", "nodeName", "containerID", "hostIP", "hostIPs")
+    (
+        *("uid", "resourceVersion", "managedFields", "selfLink", "nodeName", "containerID", "hostIP", "hostIPs"),
+        labels.OWNER_GENERATION,  # the one it was made from, which may be any in which it is wanted
+    )
 )
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

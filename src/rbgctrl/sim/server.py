@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from rbgctrl import crds
 from rbgctrl.api.meta import Key
@@ -70,8 +70,7 @@ class ServerOptions:
     install_crds: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
+class Audited(NamedTuple):
     """One request and its answer's code."""
 
     user: str

@@ -11,7 +11,7 @@ import orjson
 
 from rbgctrl.sim.call import Call
 from rbgctrl.sim.kinds import Row
-from rbgctrl.sim.selectors import Test
+from rbgctrl.sim.selectors import Test, everything
 from rbgctrl.sim.status import gone_version
 from rbgctrl.sim.storage import ADDED, DELETED, MODIFIED, CompactedError, Storage, StoredEvent
 from rbgctrl.sim.verbs.read import list_options, number, selector, version_of
@@ -143,6 +143,8 @@ class Watch:
         return not self._name or key.name == self._name
 
     def _seen_as(self, event: StoredEvent) -> str | None:
+        if self._test is everything:
+            return event.type
         now = event.new is not None and self._test(event.new)
         before = event.old is not None and self._test(event.old)
         if now:

@@ -33,8 +33,8 @@ from rbgctrl.runtime.manager import Manager, ManagerOptions
 from rbgctrl.sim.chaos.faults import AnyFault
 from rbgctrl.sim.chaos.trace import Trace
 from rbgctrl.sim.chaos.transport import Chaos
-from rbgctrl.sim.checks import BrokenPromiseError, Timeline, Witness, child_counts, leadership
-from rbgctrl.sim.cluster import ClusterOptions, EmbeddedCluster
+from rbgctrl.sim.checks import BrokenPromiseError, Timeline, Witness, child_counts, leadership, wanted_children
+from rbgctrl.sim.cluster import ClusterOptions, EmbeddedCluster, observer
 from rbgctrl.sim.process import Process
 from rbgctrl.sim.storage import Obj
 
@@ -56,8 +56,10 @@ class WorldOptions:
         manager: of every daemon.
         build: adds the controllers to a manager; the product's own by default.
         elect: whether daemons take a lease before they work.
-        slack: seconds a daemon may take to learn that fewer children are wanted; see
+        late_creates: seconds a daemon may take to learn that fewer children are wanted; see
             :func:`~rbgctrl.sim.checks.child_counts`.
+        late_deletes: seconds a daemon may take to learn that a child is wanted again; see
+            :func:`~rbgctrl.sim.checks.wanted_children`.
         quiet: seconds without a write after which everything counts as at rest; longer than anybody pauses.
     """
 
@@ -65,7 +67,8 @@ class WorldOptions:
     manager: ManagerOptions = field(default_factory=ManagerOptions)
     build: Build = reconcilers.add_all
     elect: bool = False
-    slack: float = 5.0
+    late_creates: float = 5.0
+    late_deletes: float = 0.5
     quiet: float = 10.0
 
 
@@ -170,7 +173,11 @@ class World:
         self._news = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await self.cluster.__aenter__()
+        token = observer.set(None)  # this world checks for itself
+        try:
+            await self.cluster.__aenter__()
+        finally:
+            observer.reset(token)
         self.timeline = Timeline(self.cluster.server)
         self.cluster.server.storage.subscribe(lambda _: self._news.set())
         self.user = self.cluster.client(user=_USER, field_manager="kubectl")
@@ -319,9 +326,11 @@ class World:
                 daemon.witness.agree()
             self.suspects += daemon.witness.violations
             daemon.witness.violations.clear()
-        self.suspects += child_counts(self.timeline, slack=self.options.slack)
+        names = {daemon.name: daemon.name for daemon in self.daemons}
+        self.suspects += child_counts(self.timeline, slack=self.options.late_creates)
+        self.suspects += wanted_children(self.timeline, names, slack=self.options.late_deletes)
         if self.options.elect:
-            self.suspects += leadership(self.timeline, {daemon.name: daemon.name for daemon in self.daemons}, LEASE)
+            self.suspects += leadership(self.timeline, names, LEASE)
         found, self.suspects = self.suspects, []
         if found:
             raise BrokenPromiseError("\n".join(dict.fromkeys(found)))

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +36,31 @@ def test_the_checkout_is_found_from_anywhere_inside_it() -> None:
 
 
 def test_an_installed_package_says_where_the_demo_is(tmp_path: Path) -> None:
-    with pytest.raises(CliError, match="Clone the repository and run make demo") as caught:
+    with pytest.raises(CliError, match="make demo ARGS='--cluster real'") as caught:
         checkout.find([tmp_path])
     assert caught.value.code == 2
 
 
 def test_a_cluster_that_does_not_exist_is_a_mistake_of_use(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--cluster", "imaginary"]) == 2
-    assert "--cluster real" in capsys.readouterr().err
+    assert "choose --cluster embedded or --cluster real" in capsys.readouterr().err
 
 
 def test_the_example_is_one_group_with_prefill_decode_and_a_router() -> None:
-    manifest = play._example(ROOT)
+    manifest = play._example(checkout.example())
     assert {role["name"] for role in manifest["spec"]["roles"]} == {"prefill", "decode", "router"}
 
 
 @pytest.mark.parametrize("text", ["", "kind: Pod\n", "kind: RoleBasedGroup\n---\nkind: RoleBasedGroup\n"])
-def test_an_example_that_is_something_else_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / checkout.EXAMPLE
-    path.parent.mkdir()
-    path.write_text(text)
+def test_an_example_that_is_something_else_is_refused(text: str) -> None:
     with pytest.raises(CliError, match="must hold one RoleBasedGroup"):
-        play._example(tmp_path)
+        play._example(text)
+
+
+def test_the_example_goes_into_the_package_where_it_is_looked_for() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    inside = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert inside == {str(checkout.EXAMPLE): f"rbgctrl/cli/demo/{checkout.EXAMPLE.name}"}
 
 
 # The daemon's process -------------------------------------------------------------------------------------------------

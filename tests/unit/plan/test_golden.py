@@ -74,14 +74,16 @@ def _ours(world: World, kind: str, name: str) -> dict[str, Any]:
     return body
 
 
+STAMP = f"metadata.annotations.{labels.OWNER_GENERATION}"
 ALLOWED: dict[str, set[str]] = {
     # We tell which pod of the set is not ready where upstream repeats one word; the recorded group is Ready either way.
     "RoleBasedGroup": set(),
     # Upstream never counts availability after minReadySeconds (its own status writes restart the clock).
-    # The history limit is a default of the schema, which the API server fills in.
-    "RoleInstanceSet": {"status.availableReplicas", "spec.revisionHistoryLimit"},
+    # The history limit is a default of the schema, which the API server fills in. The stamp fences against old views.
+    "RoleInstanceSet": {"status.availableReplicas", "spec.revisionHistoryLimit", STAMP},
     # RoleID is ours. Upstream gives pods of one set the identity labels of the last ordinal; ours carry their own.
     "RoleInstance": {
+        STAMP,
         f"metadata.labels.{ROLE_ID}",
         f"spec.components[0].template.metadata.labels.{labels.ROLE_INSTANCE_INDEX}",
         f"spec.components[0].template.metadata.labels.{labels.STATEFUL_POD_NAME}",

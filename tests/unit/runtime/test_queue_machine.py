@@ -74,6 +74,8 @@ class Model:
             self.add(key, priority, now)
             return
         known = self.delayed.get(key, (at, priority))
+        if at < known[0]:  # of keys that are due at once, the one that came to that time last runs last
+            del self.delayed[key]
         self.delayed[key] = (min(at, known[0]), max(priority, known[1]))
 
     def advance(self, now: float) -> None:

@@ -1,8 +1,9 @@
-"""Finds the source checkout and what of it the demo needs but the installed package does not have."""
+"""Finds what the demo needs beside code: the example, and for the real cluster the source checkout."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.resources
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import rbgctrl
 from rbgctrl.cli.errors import CliError
 
-__all__ = ["EXAMPLE", "find", "load"]
+__all__ = ["EXAMPLE", "example", "find", "load"]
 
 EXAMPLE = Path("examples", "prefill-decode.yaml")
 """The example group, as seen from the checkout."""
@@ -32,9 +33,21 @@ def find(starts: Iterable[Path] | None = None) -> Path:
             if all((folder / mark).is_file() for mark in _MARKS):
                 return folder
     raise CliError(
-        "The demo's real control plane is part of the source tree, not of the installed package. "
-        "Clone the repository and run make demo there; on a cluster of yours, start with: rbgctrl crds --install"
+        "The demo's real control plane is part of the source tree, not of the installed package: clone the repository "
+        "and run there: make demo ARGS='--cluster real'. Everywhere else, run: rbgctrl demo"
     )
+
+
+def example() -> str:
+    """The text of the example group: an installed package has it inside, a checkout beside the package.
+
+    Raises:
+        CliError: it is nowhere.
+    """
+    packaged = importlib.resources.files("rbgctrl.cli.demo") / EXAMPLE.name
+    if packaged.is_file():
+        return packaged.read_text("utf-8")
+    return (find() / EXAMPLE).read_text("utf-8")
 
 
 def load(root: Path, name: str) -> Any:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from rbgctrl.cli.demo import checkout
 from rbgctrl.cli.errors import FAILED, CliError
 
-__all__ = ["NODES", "DemoCluster", "RealCluster"]
+__all__ = ["CLUSTERS", "NODES", "DemoCluster", "RealCluster", "cluster_of"]
 
+CLUSTERS: Final = ("embedded", "real")
+"""The kinds of clusters, the default first."""
 NODES: Final = 8
 """GPU nodes, four to an NVLink domain."""
 
@@ -37,6 +40,24 @@ class DemoCluster(Protocol):
     async def stop(self) -> None:
         """Stop everything that was started."""
         ...
+
+
+def cluster_of(kind: str) -> Callable[[Path], DemoCluster]:
+    """Makes clusters of that kind, each in a folder for everything it writes.
+
+    Args:
+        kind: one of :data:`CLUSTERS`.
+
+    Raises:
+        CliError: there is no such kind, or not here.
+    """
+    if kind == "embedded":
+        from rbgctrl.cli.demo.embedded import EmbeddedDemoCluster  # noqa: PLC0415 - the CLI's only use of the simulator
+
+        return EmbeddedDemoCluster
+    if kind == "real":
+        return partial(RealCluster, checkout.find())
+    raise CliError(f"There is no cluster {kind!r}; choose {' or '.join(f'--cluster {one}' for one in CLUSTERS)}")
 
 
 class RealCluster:

@@ -26,7 +26,7 @@ from rbgctrl.cli import crds
 from rbgctrl.cli.demo import checkout
 from rbgctrl.cli.demo.board import Board, board
 from rbgctrl.cli.demo.child import Daemon
-from rbgctrl.cli.demo.cluster import NODES, DemoCluster, RealCluster
+from rbgctrl.cli.demo.cluster import CLUSTERS, NODES, DemoCluster, cluster_of
 from rbgctrl.cli.errors import FAILED, OK, CliError
 from rbgctrl.cli.following import follow
 from rbgctrl.cli.loading import NodeBook, Scope, load
@@ -48,14 +48,14 @@ class DemoRequest:
     """What to play.
 
     Attributes:
-        cluster: which kind of cluster; only ``real``.
+        cluster: which kind of cluster, ``embedded`` or ``real``.
         keep: leave everything running until interrupted.
         state: folder for kubeconfig, logs and data; ``""`` for a temporary one, removed unless something failed.
         timeout: seconds the group may take to become Ready.
         debug: log at level debug.
     """
 
-    cluster: str = "real"
+    cluster: str = CLUSTERS[0]
     keep: bool = False
     state: str = ""
     timeout: float = 120.0
@@ -68,17 +68,15 @@ def demo(request: DemoRequest) -> int:
     Raises:
         CliError: it cannot be played here, or something did not start.
     """
-    if request.cluster != "real":
-        raise CliError(f"There is no cluster {request.cluster!r}; this version has only: --cluster real")
     began = time.monotonic()
-    root = checkout.find()
+    make, example = cluster_of(request.cluster), _example(checkout.example())
     state = Path(request.state or tempfile.mkdtemp(prefix="rbgctrl-demo-")).resolve()
     state.mkdir(parents=True, exist_ok=True)
     try:
-        cluster = RealCluster(root, state)
+        cluster = make(state)
         cluster.prepare()
         daemon = Daemon(cluster.kubeconfig, state / "daemon.log", ("--log-level", "debug") if request.debug else ())
-        stage = _Stage(request=request, cluster=cluster, daemon=daemon, example=_example(root), began=began)
+        stage = _Stage(request=request, cluster=cluster, daemon=daemon, example=example, began=began)
         code = asyncio.run(_main(stage))
     except CliError as error:
         raise CliError(f"{error}\nAll logs: {state}", code=error.code) from error
@@ -90,15 +88,15 @@ def demo(request: DemoRequest) -> int:
     return code
 
 
-def _example(root: Path) -> dict[str, Any]:
+def _example(text: str) -> dict[str, Any]:
     """The example group.
 
     Raises:
-        CliError: the file is not one RoleBasedGroup.
+        CliError: the text is not one RoleBasedGroup.
     """
-    path = root / checkout.EXAMPLE
-    found = [document for document in yaml.safe_load_all(path.read_text("utf-8")) if document]
+    found = [document for document in yaml.safe_load_all(text) if document]
     if len(found) != 1 or found[0].get("kind") != RoleBasedGroup.KIND.kind:
+        path = checkout.EXAMPLE
         raise CliError(f"{path} must hold one {RoleBasedGroup.KIND.kind}; restore it with: git checkout {path}")
     manifest: dict[str, Any] = found[0]
     return manifest

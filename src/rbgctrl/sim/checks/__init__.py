@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rbgctrl.sim.checks.bounds import RULES, ChildRule, child_counts, leadership
+from rbgctrl.sim.checks.bounds import RULES, ChildRule, child_counts, leadership, wanted_children
+from rbgctrl.sim.checks.errors import BrokenPromiseError
+from rbgctrl.sim.checks.riding import Riding, ride_along
 from rbgctrl.sim.checks.timeline import Asked, Moment, Timeline
 from rbgctrl.sim.checks.witness import Witness
 
@@ -12,12 +14,11 @@ __all__ = [
     "BrokenPromiseError",
     "ChildRule",
     "Moment",
+    "Riding",
     "Timeline",
     "Witness",
     "child_counts",
     "leadership",
+    "ride_along",
+    "wanted_children",
 ]
-
-
-class BrokenPromiseError(AssertionError):
-    """A promise of the system was broken during a run; the message lists every case."""

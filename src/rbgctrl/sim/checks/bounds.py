@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rbgctrl.api import labels
+from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.meta import Key
+from rbgctrl.client.transport import Verb
 from rbgctrl.sim.checks.timeline import LEASES, Asked, Moment, Timeline, deleting
 from rbgctrl.sim.storage import ADDED, DELETED, Obj, StoredEvent
 
-__all__ = ["RULES", "ChildRule", "child_counts", "leadership"]
+__all__ = ["RULES", "ChildRule", "child_counts", "leadership", "wanted_children"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def _pods(found: Obj) -> int:
     return sum(int(component.get("size", 1)) for component in components)
 
 
-_SETS, _INSTANCES = RoleInstanceSet.KIND.resource, RoleInstance.KIND.resource
+_GROUPS, _SETS, _INSTANCES = (kind.KIND.resource for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance))
 
 RULES = (ChildRule(_SETS, _INSTANCES, _instances), ChildRule(_INSTANCES, "pods", _pods))
 """A group's sets are not counted: that of a new role may be there before that of a removed one is gone."""
@@ -110,6 +114,74 @@ def _controller(obj: Obj) -> dict[str, Any]:
         if owner.get("controller"):
             return dict(owner)
     return {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What one group wanted from one moment on: replicas by role; None when it did not exist or was being deleted."""
+
+    since: float
+    uid: str
+    roles: Mapping[str, int] | None
+
+
+def wanted_children(timeline: Timeline, users: Collection[str], *, slack: float = 0.5) -> list[str]:
+    """Violations of: a controller deletes no workload and no instance that the group wants.
+
+    Judged by the group itself, not by the workload, which may have been scaled down by mistake.
+
+    Args:
+        timeline: the history.
+        users: whose deletes are judged.
+        slack: seconds a controller may take to learn that something is wanted again.
+    """
+    plans: dict[Key, list[_Plan]] = {}
+    last: dict[tuple[str, Key], Obj] = {}
+    owners: dict[str, str] = {}
+    moments = iter(timeline.moments)
+    pending = next(moments, None)
+    found = []
+    for asked in timeline.asked:
+        while pending is not None and pending.event.revision <= asked.revision:
+            _learn(pending, plans, last, owners)
+            pending = next(moments, None)
+        if asked.user not in users or asked.request.verb is not Verb.DELETE or asked.code >= 300:
+            continue
+        child = last.get((asked.resource, asked.request.key))
+        if child is not None and asked.resource in (_SETS, _INSTANCES) and _always(child, plans, owners, asked, slack):
+            found.append(f"deleted although the group wants it: {asked}")
+    return found
+
+
+def _learn(
+    moment: Moment, plans: dict[Key, list[_Plan]], last: dict[tuple[str, Key], Obj], owners: dict[str, str]
+) -> None:
+    event = moment.event
+    meta = event.obj["metadata"]
+    last[event.resource, event.key] = event.obj
+    owners[meta["uid"]] = _controller(event.obj).get("uid", "")
+    if event.resource == _GROUPS:
+        spec = event.obj.get("spec") or {}
+        roles = {role["name"]: int(role.get("replicas", 1)) for role in spec.get("roles") or ()}
+        plan = _Plan(moment.at, meta["uid"], None if deleting(event) else roles)
+        plans.setdefault(event.key, []).append(plan)
+
+
+def _always(
+    child: Obj, plans: Mapping[Key, list[_Plan]], owners: Mapping[str, str], asked: Asked, slack: float
+) -> bool:
+    """Whether the group has wanted the child throughout the last ``slack`` seconds."""
+    meta = child["metadata"]
+    name, role = meta["labels"].get(labels.GROUP_NAME, ""), meta["labels"].get(labels.ROLE_NAME, "")
+    history = plans.get(Key(meta["namespace"], name), [])
+    before = [plan for plan in history if plan.since < asked.at - slack][-1:]
+    recent = before + [plan for plan in history if plan.since >= asked.at - slack]
+    group = owners.get(meta["uid"], "")
+    group = owners.get(group, "") if asked.resource == _INSTANCES else group
+    ordinal = int(meta["name"].rpartition("-")[2]) if asked.resource == _INSTANCES else -1
+    return bool(recent) and all(
+        plan.roles is not None and plan.uid == group and plan.roles.get(role, -1) > ordinal for plan in recent
+    )
 
 
 def leadership(timeline: Timeline, identities: Mapping[str, str], lease: str) -> list[str]:

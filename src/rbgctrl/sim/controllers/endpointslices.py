@@ -8,7 +8,7 @@ from typing import Any, Final
 from rbgctrl.api.meta import Key, Kind
 from rbgctrl.sim.controllers.clockwork import Agenda
 from rbgctrl.sim.controllers.desk import Desk
-from rbgctrl.sim.controllers.owned import is_ready, owner_reference
+from rbgctrl.sim.controllers.owned import is_ready, key_of, owner_reference
 from rbgctrl.sim.controllers.podstatus import is_terminal
 from rbgctrl.sim.storage import Obj, StoredEvent
 
@@ -34,6 +34,7 @@ class EndpointSlices:
         self._selectors: dict[Key, Mapping[str, str]] = {}
         self._services: dict[tuple[str, str, str], dict[Key, None]] = {}  # by one label each selected pod has
         self._pods: dict[Key, dict[Key, None]] = {}  # selected pods by Service
+        self._slices: dict[str, Key] = {}  # by uid of the Service
         self._labelled: dict[tuple[str, str, str], dict[Key, None]] = {}  # pods by each of their labels
         desk.watch("services", self._on_service)
         desk.watch(_PODS, self._on_pod)
@@ -45,6 +46,7 @@ class EndpointSlices:
         selector = event.new["spec"].get("selector") if event.new is not None else None
         if not selector:
             self._pods.pop(event.key, None)
+            self._slices.pop(event.obj["metadata"]["uid"], None)
             return
         self._selectors[event.key] = selector
         self._services.setdefault(_place(event.key.namespace, selector), {})[event.key] = None
@@ -98,13 +100,13 @@ class EndpointSlices:
             for port in service["spec"].get("ports") or ()
         ]
         body = {"endpoints": endpoints or None, "ports": ports or None}
-        name = Key(key.namespace, f"{key.name}-endpoints")
-        if self._desk.get(_SLICES.resource, name) is None:
-            self._create(service, name, body)
+        name = self._slices.get(service["metadata"]["uid"])
+        if name is None or self._desk.get(_SLICES.resource, name) is None:
+            self._create(service, body)
         else:
             self._desk.update(_SLICES.resource, name, lambda live: {**live, **body} if _differs(live, body) else None)
 
-    def _create(self, service: Obj, name: Key, body: Mapping[str, Any]) -> None:
+    def _create(self, service: Obj, body: Mapping[str, Any]) -> None:
         labels = {
             "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
             "kubernetes.io/service-name": service["metadata"]["name"],
@@ -115,15 +117,16 @@ class EndpointSlices:
             "apiVersion": _SLICES.api_version,
             "kind": _SLICES.kind,
             "metadata": {
-                "name": name.name,
-                "namespace": name.namespace,
+                "generateName": f"{service['metadata']['name']}-",
                 "labels": labels,
                 "ownerReferences": [owner_reference(_SERVICE, service)],
             },
             "addressType": "IPv4",
             **body,
         }
-        self._desk.create(_SLICES.resource, name.namespace, made)
+        created = self._desk.create(_SLICES.resource, service["metadata"]["namespace"], made)
+        if created is not None:
+            self._slices[service["metadata"]["uid"]] = key_of(created)
 
     def _endpoint(self, pod: Obj, service: Key, *, publish: bool) -> dict[str, Any]:
         terminating = "deletionTimestamp" in pod["metadata"]

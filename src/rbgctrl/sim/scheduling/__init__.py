@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rbgctrl.sim.scheduling.decide import Decision, decide, nodes_to_find
+from rbgctrl.sim.scheduling.decide import Decision, decide, nodes_to_find, rank
 from rbgctrl.sim.scheduling.demand import Demands
 from rbgctrl.sim.scheduling.state import State
 
-__all__ = ["Decision", "Demands", "State", "decide", "nodes_to_find"]
+__all__ = ["Decision", "Demands", "State", "decide", "nodes_to_find", "rank"]

@@ -13,7 +13,7 @@ from rbgctrl.sim.scheduling.neighbours import Neighbours
 from rbgctrl.sim.scheduling.spread import Spread
 from rbgctrl.sim.scheduling.state import NodeInfo, State
 
-__all__ = ["Decision", "Draw", "decide", "nodes_to_find"]
+__all__ = ["Decision", "Draw", "decide", "nodes_to_find", "rank"]
 
 Draw: TypeAlias = Callable[[int], int]
 """A number from 0 to one below the given one: which of several equals."""
@@ -84,6 +84,20 @@ def decide(
     best = max(totals)
     equals = [node for node, total in zip(fitting, totals, strict=True) if total == best]
     return Decision(equals[draw(len(equals)) if len(equals) > 1 else 0].name, "", next_start)
+
+
+def rank(pod: Mapping[str, Any], state: State, demands: Demands) -> dict[str, int]:
+    """The score of every node a pod fits on; the highest are those it may get.
+
+    Raises:
+        ValueError: a quantity in the pod cannot be read.
+    """
+    demand = demands.of(pod)
+    nodes = [node for node in state.order if demand.names is None or node.name in demand.names]
+    neighbours, spread = Neighbours(pod, state), Spread(pod, demand, state)
+    fitting, _ = _filter(demand, nodes, neighbours, spread, 0, len(nodes))
+    totals = _score(demand, fitting, neighbours, spread) if fitting else []
+    return {node.name: total for node, total in zip(fitting, totals, strict=True)}
 
 
 def _filter(

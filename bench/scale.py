@@ -1,0 +1,195 @@
+"""Many groups at once under the real daemon on a real API server, against as many bare pods in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from bench.groups import CRDS, manifest
+from bench.report import Row
+from hack.controlplane import Api, Cluster, ClusterOptions, Manifest, eventually
+from hack.controlplane.ports import LOOPBACK, free_ports
+from rbgctrl.api.groups import RoleBasedGroup
+
+__all__ = ["scale"]
+
+_GROUPS = 20
+_ROLES = {"prefill": 2, "decode": 4}
+_PODS = sum(_ROLES.values())
+_GROUP = (RoleBasedGroup.KIND.api_version, RoleBasedGroup.KIND.kind)
+_NAMESPACE, _BARE = "default", "bare"
+_IN_FLIGHT = 16
+_REST = 5.0  # longer than any status waits for things to come to rest
+_PATIENCE = 300.0
+_REQUESTS = 50  # for the whole life of a group
+_MEGABYTES = 150
+
+
+def scale() -> list[Row]:
+    """Requests, CPU, memory and time of 20 groups of 6 pods that are created, become Ready, change and go."""
+    return asyncio.run(_scale())
+
+
+async def _scale() -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        options = ClusterOptions(nodes=8, crds=(CRDS,))
+        async with (
+            Cluster(options, state=Path(folder, "cluster")) as cluster,
+            cluster.api(agent="bench") as api,
+            _daemon(cluster.kubeconfig, Path(folder, "daemon.log")) as daemon,
+        ):
+            return await _measure(api, daemon)
+
+
+async def _measure(api: Api, daemon: _Daemon) -> list[Row]:
+    bare = await _timed(_create_pods, api)
+    await api.delete("v1", "Namespace", _BARE)
+    await _gone(api, _BARE)
+    before = await daemon.numbers()
+    grouped = await _timed(_create_groups, api)
+    await asyncio.sleep(_REST)
+    ready = await daemon.numbers()
+    annotated = {"metadata": {"annotations": {"example.com/note": "changed"}}}
+    await _each(_names(), lambda name: api.merge(*_GROUP, name, annotated, namespace=_NAMESPACE))
+    await asyncio.sleep(_REST)
+    await _each(_names(), lambda name: api.delete(*_GROUP, name, _NAMESPACE))
+    await _gone(api, _NAMESPACE)
+    await asyncio.sleep(_REST)
+    after = await daemon.numbers()
+    created, life = ((then.requests - before.requests) / _GROUPS for then in (ready, after))
+    pods = _GROUPS * _PODS
+    return [
+        _row("requests of a group, from nothing to Ready", created),
+        _row("requests of a group that is created, annotated and deleted", life, "", _REQUESTS),
+        _row("CPU of the daemon, from nothing to Ready", ready.cpu - before.cpu, "s"),
+        _row("CPU of the daemon, all of it", after.cpu - before.cpu, "s"),
+        _row("peak memory of the daemon", after.memory, "MB", _MEGABYTES),
+        _row(f"time until {_GROUPS} groups of {_PODS} are Ready, in that of {pods} bare pods", grouped / bare, "x"),
+    ]
+
+
+def _row(what: str, value: float, unit: str = "", most: int | None = None) -> Row:
+    if most is None:
+        return Row(bench="scale", what=what, value=value, unit=unit)
+    return Row(bench="scale", what=what, value=value, unit=unit, budget=f"<= {most}", met=value <= most)
+
+
+# What is done to the cluster
+
+
+def _names() -> list[str]:
+    return [f"llm-{number:02d}" for number in range(_GROUPS)]
+
+
+async def _timed(work: Callable[[Api], Awaitable[None]], api: Api) -> float:
+    started = time.monotonic()
+    await work(api)
+    return time.monotonic() - started
+
+
+async def _each(names: Iterable[str], work: Callable[[str], Awaitable[Any]]) -> None:
+    """Do it for every name, some at a time."""
+    limit = asyncio.Semaphore(_IN_FLIGHT)
+
+    async def one(name: str) -> None:
+        async with limit:
+            await work(name)
+
+    await asyncio.gather(*map(one, names))
+
+
+async def _create_groups(api: Api) -> None:
+    await _each(_names(), lambda name: api.create(manifest(name, _NAMESPACE, **_ROLES)))
+    await _ready(api, *_GROUP, _NAMESPACE)
+
+
+async def _create_pods(api: Api) -> None:
+    """As many pods as the groups have, with nothing around them."""
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _BARE}})
+    spec = {"containers": [{"name": "main", "image": "registry.example/engine:1"}]}
+
+    def pod(name: str) -> Manifest:
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": _BARE}, "spec": spec}
+
+    await _each([f"bare-{number}" for number in range(_GROUPS * _PODS)], lambda name: api.create(pod(name)))
+    await _ready(api, "v1", "Pod", _BARE)
+
+
+async def _ready(api: Api, api_version: str, kind: str, namespace: str) -> None:
+    async def all_ready() -> bool:
+        return all(map(_is_ready, await api.items(api_version, kind, namespace)))
+
+    await eventually(all_ready, _PATIENCE, what=f"every {kind} is Ready", interval=0.2)
+
+
+def _is_ready(found: Manifest) -> bool:
+    conditions = found.get("status", {}).get("conditions") or ()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+async def _gone(api: Api, namespace: str) -> None:
+    async def no_pods() -> bool:
+        return not await api.items("v1", "Pod", namespace)
+
+    await eventually(no_pods, _PATIENCE, what="the pods are gone", interval=0.5)
+
+
+# The daemon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Numbers:
+    """What the daemon has cost so far: requests that are no reads, CPU seconds, peak megabytes."""
+
+    requests: float
+    cpu: float
+    memory: float
+
+
+class _Daemon:
+    """A running ``rbgctrl run``, seen through its metrics."""
+
+    def __init__(self, metrics: str, health: str, pid: int) -> None:
+        self._metrics = metrics
+        self._health = health
+        self._pid = pid
+
+    async def ready(self) -> bool:
+        with suppress(aiohttp.ClientConnectionError):
+            async with aiohttp.ClientSession() as session, session.get(f"{self._health}/readyz") as answer:
+                return answer.status == 200
+        return False
+
+    async def numbers(self) -> _Numbers:
+        async with aiohttp.ClientSession() as session, session.get(f"{self._metrics}/metrics") as answer:
+            text = await answer.text()
+        sent = re.findall(r'^rest_client_requests_total\{.*method="(?!GET)\w+".*\} (\S+)$', text, re.MULTILINE)
+        [cpu] = re.findall(r"^process_cpu_seconds_total (\S+)$", text, re.MULTILINE)
+        status = await asyncio.to_thread(Path(f"/proc/{self._pid}/status").read_text)
+        [peak] = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+        return _Numbers(requests=sum(map(float, sent)), cpu=float(cpu), memory=int(peak) / 1024)
+
+
+@asynccontextmanager
+async def _daemon(kubeconfig: Path, log: Path) -> AsyncIterator[_Daemon]:
+    metrics, health = (f"{LOOPBACK}:{port}" for port in free_ports(2))
+    command = [sys.executable, "-m", "rbgctrl", "run", "--kubeconfig", str(kubeconfig), "--log-level", "warning"]
+    command += ["--metrics-bind-address", metrics, "--health-probe-bind-address", health]
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:  # noqa: ASYNC220 - nothing else runs meanwhile
+        daemon = _Daemon(f"http://{metrics}", f"http://{health}", process.pid)
+        try:
+            await eventually(daemon.ready, 60.0, what=f"the daemon is ready; see {log}")
+            yield daemon
+        finally:
+            process.terminate()
