@@ -163,7 +163,10 @@ class Executor:
                 action.kind, action.key, body, type=PatchType(action.type.value), subresource=action.subresource
             )
         except NotFoundError:
+            # The cache still shows an object that is no more. Acting on it again and again would make children that
+            # garbage collection takes away at once, so the key waits until the cache knows, as after a delete.
             log.debug("gone before it could be patched", kind=action.kind.KIND.kind, object=str(action.key))
+            self._barrier.deleted(self._barrier.deleting(request, action.kind, action.key, action.uid))
             return
         self._seen(obj, request)
 

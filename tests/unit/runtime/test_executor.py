@@ -191,10 +191,10 @@ def test_a_strategic_patch_is_sent_as_one() -> None:
     assert server.requests[0].path.endswith("/pods/pod/status")
 
 
-def test_patching_what_is_gone_is_no_error() -> None:
+def test_patching_what_is_gone_is_no_error_and_the_key_waits_until_the_cache_knows() -> None:
     ledger = Ledger()
     _apply_plan(_one(_patch()), Server(lambda _: NotFoundError(404, "NotFound", "gone")), ledger)
-    assert ledger.names() == ["event"]
+    assert ledger.names() == ["deleting", "deleted", "event"]
 
 
 def test_creating_what_exists_already_and_is_ours_is_success() -> None:

@@ -169,6 +169,8 @@ class Frames:
             if isinstance(fault, Silence | End | Say | Truncate):
                 self._finish(fault, line)
                 return False
+        if frame.event not in _CHANGES:
+            self._release()  # a bookmark promises that everything up to it has been told; no server breaks that
         for fault in struck:
             if isinstance(fault, Discard):
                 return True
