@@ -49,8 +49,8 @@ cluster-status: $(STAMP) ## say what of it runs
 
 # -- testing -------------------------------------------------------------------------------------------------------
 
-test: check unit e2e ## everything CI runs: check, unit, e2e
-	@echo "make test: check, unit and e2e passed"
+test: check unit sim e2e ## everything CI runs: check, unit, sim, e2e
+	@echo "make test: check, unit, sim and e2e passed"
 
 check: $(STAMP) ## format, lint, types, import contracts, generated files
 	@echo "== format";    $(BIN)/ruff format --check .
@@ -63,14 +63,14 @@ unit: $(STAMP) ## tables and properties of every module, in seconds
 	@echo "== unit tests"
 	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS) tests/unit
 
-sim: $(STAMP) ## the embedded cluster, which is being built: not part of test yet
+sim: $(STAMP) ## the daemon on the embedded cluster: faults, crashes at every write, drawn specs, the contract
 	@echo "== simulation"
 	@$(PYTEST) -q -m "not e2e" -n auto --dist worksteal $(ARGS) tests/sim tests/contract
 
 e2e: $(STAMP) ## the tests on the real control plane (built once, cached after)
 	@echo "== end-to-end tests"
 	@$(CONTROLPLANE) build >/dev/null
-	@$(PYTEST) -m e2e --durations=10 $(ARGS) tests/e2e
+	@$(PYTEST) -m e2e --durations=10 $(ARGS) tests/e2e tests/contract
 
 bench: $(STAMP) ## measure requests, writes, memory and times
 	@$(BIN)/python -m bench $(ARGS)

@@ -160,8 +160,49 @@ async def test_tolerations_are_added_and_never_taken_away(api: Api) -> None:
     more = [*made["spec"]["tolerations"], {"key": "x", "operator": "Exists"}]
     changed = await api.patch(Pod, "a", {"spec": {"tolerations": more}})
     assert changed["spec"]["tolerations"] == more
-    with pytest.raises(InvalidError):
+    with pytest.raises(InvalidError, match="existing toleration can not be modified except its tolerationSeconds"):
         await api.patch(Pod, "a", {"spec": {"tolerations": []}})
+    sooner = [{**item, "tolerationSeconds": 5} if item["key"] != "x" else item for item in more]
+    changed = await api.patch(Pod, "a", {"spec": {"tolerations": sooner}})
+    assert changed["spec"]["tolerations"] == sooner
+
+
+@case
+async def test_tolerations_of_lost_nodes_come_back_in_an_update_that_leaves_them_out(api: Api) -> None:
+    made = await api.create(Pod, pod("a"))
+    bare = {name: value for name, value in made["spec"].items() if name != "tolerations"}
+    assert await api.replace(Pod, "a", {**made, "spec": bare}) == made
+    changed = await api.patch(Pod, "a", {"spec": {"tolerations": [{"key": "x", "operator": "Exists"}]}})
+    assert changed["spec"]["tolerations"] == [{"key": "x", "operator": "Exists"}, *made["spec"]["tolerations"]]
+
+
+@case
+async def test_a_deadline_can_be_set_and_come_nearer_but_not_go(api: Api) -> None:
+    await api.create(Pod, pod("a"))
+    await api.patch(Pod, "a", {"spec": {"activeDeadlineSeconds": 100}})
+    await api.patch(Pod, "a", {"spec": {"activeDeadlineSeconds": 50}})
+    for value, message in (
+        (60, "Invalid value: 60: must be less than or equal to previous value"),
+        (None, "Invalid value: null: must not update from a positive integer to nil value"),
+        (-1, "Invalid value: -1: must be between 0 and 2147483647, inclusive"),
+    ):
+        with pytest.raises(InvalidError) as raised:
+            await api.patch(Pod, "a", {"spec": {"activeDeadlineSeconds": value}})
+        assert f"spec.activeDeadlineSeconds: {message}" in raised.value.message
+
+
+@case
+async def test_all_reasons_against_an_update_are_given_until_the_number_of_containers_differs(api: Api) -> None:
+    await api.create(Pod, pod("a"))
+    wrong = {"metadata": {"labels": {"x": "not ok"}}, "spec": {"tolerations": [], "containers": [{"name": "y"}]}}
+    with pytest.raises(InvalidError) as raised:
+        await api.patch(Pod, "a", wrong, type=PatchType.STRATEGIC)
+    label = 'metadata.labels: Invalid value: "not ok": a valid label must be'
+    assert raised.value.message.startswith(f'Pod "a" is invalid: [{label}')
+    assert raised.value.message.endswith(
+        "spec.containers[0].image: Required value, "
+        "spec.containers: Forbidden: pod updates may not add or remove containers]"
+    )
 
 
 @case

@@ -52,6 +52,15 @@ async def test_a_group_that_makes_no_sense_is_refused(api: Api, vector: Vector) 
     assert await api.find(RoleBasedGroup, "a") is None
 
 
+@case
+async def test_what_is_wrong_with_metadata_and_spec_of_a_group_is_said_at_once(api: Api) -> None:
+    with pytest.raises(InvalidError) as raised:
+        await api.create(RoleBasedGroup, group("a", role("main", -1), labels={"x": "not ok"}))
+    label = 'metadata.labels: Invalid value: "not ok": a valid label must be'
+    assert raised.value.message.startswith(f'RoleBasedGroup.workloads.x-k8s.io "a" is invalid: [{label}')
+    assert raised.value.message.endswith("replicas in body should be greater than or equal to 0]")
+
+
 @pytest.mark.parametrize("vector", [v for v in VECTORS if not v.refused], ids=lambda v: v.name)
 @case
 async def test_a_group_is_stored_with_its_defaults(api: Api, vector: Vector) -> None:

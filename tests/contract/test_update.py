@@ -158,6 +158,10 @@ async def test_a_replace_that_brings_a_uid_never_creates(api: Api) -> None:
     await api.delete(Lease, "a")
     with pytest.raises(ConflictError):
         await api.replace(Lease, "a", made)
+    made = await api.create(Service, service("a"))
+    await api.delete(Service, "a")
+    with pytest.raises(ConflictError, match=f"Key: /registry/services/specs/{api.namespace}/a, ResourceVersion: 0"):
+        await api.replace(Service, "a", made)
 
 
 # -- what counts as a change -------------------------------------------------------------------------------------------
@@ -193,7 +197,8 @@ async def test_labels_annotations_and_finalizers_do_not_move_the_generation(api:
 
 
 def _deployment() -> Obj:
-    spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}}
+    """Paused, so that its controller makes no ReplicaSet whose revision it would note in an annotation."""
+    spec = {"replicas": 0, "paused": True, "selector": {"matchLabels": {"a": "b"}}}
     template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}
     return {"metadata": metadata("a"), "spec": spec | {"template": template}}
 
@@ -202,7 +207,7 @@ SPECS: tuple[tuple[Kind, Obj, Obj], ...] = (
     (RoleBasedGroup, group("a"), {"roles": [role("main", 3)]}),
     (RoleInstanceSet, instance_set("a"), {"replicas": 3}),
     (RoleInstance, instance("a"), {"readyPolicy": "None"}),
-    (Deployment, _deployment(), {"paused": True}),
+    (Deployment, _deployment(), {"revisionHistoryLimit": 3}),
     (Pod, pod("a"), {"activeDeadlineSeconds": 100}),
 )
 
@@ -214,7 +219,15 @@ async def test_a_changed_spec_moves_the_generation_by_one(api: Api, kind: Kind, 
     first = await api.patch(kind, "a", {"spec": change})
     again = await api.patch(kind, "a", {"spec": change})
     assert generation(first) == 2
-    assert again == first
+    assert _without_controllers_part(kind, again) == _without_controllers_part(kind, first)
+
+
+def _without_controllers_part(kind: Kind, obj: Obj) -> Obj:
+    """``obj`` without what the real deployment controller may write between two requests: the status."""
+    if kind is not Deployment:
+        return obj
+    ours = [entry for entry in obj["metadata"]["managedFields"] if entry.get("subresource") != "status"]
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": ours, "resourceVersion": ""}, "status": None}
 
 
 @case

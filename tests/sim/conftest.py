@@ -36,3 +36,11 @@ def _promises() -> Iterator[None]:
 def quiet() -> None:
     """No logs at all, for tests of a hundred runs."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the crash matrices consisted of."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "matrix":
+                terminalreporter.write_line(f"matrix: {value}")

@@ -76,6 +76,7 @@ __all__ = [
     "RESTART_TRIGGER_IGNORE",
     "RESTART_TRIGGER_POLICY",
     "REVISION_HASH",
+    "ROLE_ANNOTATIONS",
     "ROLE_DISABLE_EXCLUSIVE",
     "ROLE_ID",
     "ROLE_INSTANCE_DELETE",
@@ -149,6 +150,8 @@ OWNER_GENERATION: Final = PREFIX_OURS + "owner-generation"
 
 Who sees the owner in an older generation looks at the past, and must not act on it.
 """
+ROLE_ANNOTATIONS: Final = PREFIX_OURS + "role-annotations"
+"""Service, annotation: keys of the annotations it has from its role, sorted, with commas; absent if it has none."""
 GROUPSET_NAME: Final = PREFIX + "groupset-name"
 """RoleBasedGroup: name of the RoleBasedGroupSet it belongs to."""
 GROUPSET_INDEX: Final = PREFIX + "groupset-index"

@@ -30,6 +30,7 @@ __all__ = [
     "instance_role_id",
     "is_dns_label",
     "is_label_value",
+    "is_qualified_name",
     "leader_address",
     "pod",
     "pod_group",
@@ -54,6 +55,7 @@ ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+_SUBDOMAIN_MAX = 253
 _STATELESS_PREFIX_MAX = 57
 _INSTANCE_ID_LENGTH = 5
 _DIGEST_LENGTH = 16
@@ -235,3 +237,11 @@ def is_dns_label(text: str) -> bool:
 def is_label_value(text: str) -> bool:
     """Whether ``text`` may be the value of a label."""
     return len(text) <= LABEL_VALUE_MAX and _LABEL_VALUE.fullmatch(text) is not None
+
+
+def is_qualified_name(text: str) -> bool:
+    """Whether ``text`` may be the key of a label or, in lower case, of an annotation: a name, or ``domain/name``."""
+    domain, slash, name = text.rpartition("/")
+    if slash and not (len(domain) <= _SUBDOMAIN_MAX and all(map(is_dns_label, domain.split(".")))):
+        return False
+    return bool(name) and is_label_value(name)

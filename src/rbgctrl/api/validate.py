@@ -80,6 +80,7 @@ def _group(group: RoleBasedGroup) -> Iterator[Finding]:
     for index, role in enumerate(spec.roles):
         check = _RoleCheck(group=name, spec=spec, role=role, path=f"spec.roles[{index}]")
         yield from check.naming(taken)
+        yield from check.metadata()
         yield from check.dependencies(known)
         yield from check.workload()
         yield from check.pattern()
@@ -169,6 +170,19 @@ class _RoleCheck:
             components = self.role.custom_components_pattern.components
             return [(item.name, 1 if item.size is None else item.size) for item in components]
         return [(self.role.name, 1)]
+
+    def metadata(self) -> Iterator[Finding]:
+        """Labels and annotations that no object can carry; the workload would be refused, again and again."""
+        key_rule = "is no key; write letters, digits, '-', '_' and '.', at most 63, after a domain and '/' if you like"
+        for key, value in self.role.labels.items():
+            if not names.is_qualified_name(key):
+                yield self._error(f".labels[{key}]", key, key_rule)
+            elif not names.is_label_value(value):
+                message = "is no label value; write at most 63 letters, digits, '-', '_' and '.', or nothing"
+                yield self._error(f".labels[{key}]", value, message)
+        for key in self.role.annotations:
+            if not names.is_qualified_name(key.lower()):
+                yield self._error(f".annotations[{key}]", key, key_rule)
 
     # Relations --------------------------------------------------------------------------------------------------------
 

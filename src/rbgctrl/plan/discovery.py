@@ -103,4 +103,4 @@ def apply_config_map(node: GroupNode, text: str) -> Apply | None:
         "data": {labels.CONFIG_FILE: text},
     }
     why = "there is no discovery file yet" if live is None else "the topology in the discovery file changed"
-    return Apply(kind=ConfigMap, key=key, body=body, uid=live.uid if live else "", why=why)
+    return Apply(kind=ConfigMap, key=key, body=body, uid=live.uid if live else "", adopt=True, why=why)

@@ -217,9 +217,8 @@ def _sentence(fault: _Fault) -> str:
 def _status_only(node: GroupNode, now: datetime, fault: _Fault) -> Plan:
     faults = (fault,)
     actions, _ = _status(node, now, faults, {})
-    return Plan(
-        steps=(actions,) if actions else (), notes=_notes(node, faults), because=f"nothing can start: {fault.message}"
-    )
+    steps = tuple(step for step in (_remember_mode(node, discovery.mode(node)), actions) if step)
+    return Plan(steps=steps, notes=_notes(node, faults), because=f"nothing can start: {fault.message}")
 
 
 def _status(
@@ -247,6 +246,7 @@ def _status(
         uid=found.uid,
         body={"status": _with_roles(changed) if found.status is None else changed},
         subresource="status",
+        whole=found.status is None,
         why="the status changed",
     )
     return (patch,), None
@@ -337,6 +337,7 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         uid=metadata.uid,
         body={"status": _with_roles(changes(None, fresh))},
         subresource="status",
+        whole=True,
         why="the object cannot be read",
     )
     subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)

@@ -303,6 +303,7 @@ def _status(
         uid=found.uid,
         body={"status": changed},
         subresource="status",
+        whole=found.status is None,
         why="the status changed",
     )
     return (patch,), None

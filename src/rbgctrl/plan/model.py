@@ -56,7 +56,8 @@ class Apply:
     """Server-side apply, field manager ``rbg``, forced.
 
     ``uid`` (when the object exists) fences against re-creation; ``version``, its resourceVersion when this was decided,
-    against deciding on a past that the cluster has left: an object that changed since is not touched.
+    against deciding on a past that the cluster has left: an object that changed since is not touched. Without ``uid``
+    it creates: what exists already under that name is touched only with ``adopt``, and only if nobody controls it.
     """
 
     kind: type[Resource]
@@ -64,12 +65,17 @@ class Apply:
     body: Body
     uid: str = ""
     version: str = ""
+    adopt: bool = False
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
-    """Patch an existing object or one of its subresources (``status``); ``uid`` fences against re-creation."""
+    """Patch an existing object or one of its subresources (``status``); ``uid`` fences against re-creation.
+
+    A merge patch of a status names whole fields; with ``whole`` it is all the status there is to be, as it must when
+    there is none yet.
+    """
 
     kind: type[Resource]
     key: Key
@@ -77,6 +83,7 @@ class Patch:
     uid: str
     type: PatchType = PatchType.MERGE
     subresource: str = ""
+    whole: bool = False
     why: str = ""
 
 

@@ -282,6 +282,7 @@ def _status(node: SetNode, revision: Revision, now: datetime) -> tuple[tuple[Act
         uid=found.uid,
         body={"status": changed},
         subresource="status",
+        whole=found.status is None,
         why="the status changed",
     )
     return (patch,), requeue

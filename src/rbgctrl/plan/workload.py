@@ -232,6 +232,10 @@ def apply_service(request: WorkloadRequest, workload: RoleInstanceSet, live: Ser
     role = request.role
     managed = (labels.ROLE_SIZE, labels.ROLE_WORKLOAD_TYPE)
     annotations = {key: value for key, value in role.annotations.items() if key not in managed}
+    # What the role no longer asks for would look like somebody else's; so it is written down what it asked for.
+    told = ",".join(sorted(annotations))
+    if told:
+        annotations[labels.ROLE_ANNOTATIONS] = told
     annotations[labels.ROLE_SIZE] = str(request.replicas)
     key = Key(request.key.namespace, request.service)
     owner = owner_reference(
@@ -256,10 +260,11 @@ def apply_service(request: WorkloadRequest, workload: RoleInstanceSet, live: Ser
             live.spec.selector == selector
             and live.spec.publish_not_ready_addresses
             and contains(request.common, meta.labels)
-            and contains(annotations, meta.annotations)
+            and annotations.items() <= meta.annotations.items()
+            and meta.annotations.get(labels.ROLE_ANNOTATIONS, "") == told
             and any(reference.uid == workload.uid for reference in meta.owner_references)
         )
         if same or meta.deleting:
             return None
     why = "the role has no Service yet" if live is None else "the Service differs from the role"
-    return Apply(kind=Service, key=key, body=body, uid=live.uid if live else "", why=why)
+    return Apply(kind=Service, key=key, body=body, uid=live.uid if live else "", adopt=True, why=why)

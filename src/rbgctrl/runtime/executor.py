@@ -3,7 +3,8 @@
 **Flow.** Steps run in order; the actions of one step are sent together, at most ``in_flight`` at a time. The object in
 a write's answer goes into the cache at once, so handlers run without waiting for the watch.
 
-**Guarantees.** A delete carries the UID it was decided on. A write with unknown outcome, or a delete whose object is
+**Guarantees.** A delete carries the UID it was decided on, and so does an apply; one for an object that was not seen
+creates, and changes nothing that exists already. A write with unknown outcome, or a delete whose object is
 not gone yet, is entered in the barrier, which parks the key until the cache shows what happened. A step starts only
 after every action of the one before succeeded.
 
@@ -16,15 +17,16 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
-from rbgctrl.api.meta import Resource
+from rbgctrl.api.meta import OwnerReference, Resource
 from rbgctrl.client import (
     AlreadyExistsError,
     Client,
     ConflictError,
+    InvalidError,
     NotFoundError,
     PatchType,
     outcome_unknown,
@@ -127,14 +129,19 @@ class Executor:
                     case Create():
                         await self._create(action, request)
                     case Apply():
-                        self._seen(await self._client.apply(action.kind, action.key, _fenced(action)), request)
+                        await self._apply(action, request)
                     case Patch():
                         await self._patch(action, request)
                     case Delete():
                         await self._delete(action, request)
             except BaseException as error:
                 # Cancelled on its way, unanswered, or a server that failed: read live before this key is looked at.
-                if isinstance(error, asyncio.CancelledError) or outcome_unknown(error):
+                # The same where a fence held: what was decided on is not what is there.
+                if (
+                    isinstance(error, asyncio.CancelledError | ConflictError)
+                    or outcome_unknown(error)
+                    or _failed(error)
+                ):
                     self._barrier.unknown(request, action.kind, action.key)
                 raise
 
@@ -149,19 +156,34 @@ class Executor:
             obj = await self._client.get(action.kind, action.key)
             controller = obj.metadata.controller()
             if controller is None or controller.uid != action.owner_uid:
-                holder = f"{controller.kind} {controller.name}" if controller else "no controller"
-                raise ForeignObjectError(
-                    f"{action.kind.KIND.kind} {action.key} exists already and belongs to {holder}; "
-                    "remove it or choose another name"
-                ) from None
+                raise _foreign(obj, controller) from None
         self._seen(obj, request)
 
-    async def _patch(self, action: Patch, request: Request) -> None:
-        body: Any = action.body if isinstance(action.body, tuple) else _with_uid(action.body, action.uid)
+    async def _apply(self, action: Apply, request: Request) -> None:
+        uid, version = action.uid, action.version or ("" if action.uid else _NEVER)
         try:
-            obj = await self._client.patch(
-                action.kind, action.key, body, type=PatchType(action.type.value), subresource=action.subresource
-            )
+            obj = await self._client.apply(action.kind, action.key, _fenced(action.body, uid, version))
+        except ConflictError:
+            if action.uid:
+                raise
+            obj = await self._taken(action)
+        self._seen(obj, request)
+
+    async def _taken(self, action: Apply) -> Resource:
+        """The object under a name that seemed free: another look decides about it when it is the owner's already."""
+        obj = await self._client.get(action.kind, action.key)
+        controller = obj.metadata.controller()
+        if controller is None and action.adopt:
+            return await self._client.apply(action.kind, action.key, _fenced(action.body, obj.uid, ""))
+        if controller is None or controller.uid not in _owners(action.body):
+            self._cache.observe(obj)
+            raise _foreign(obj, controller)
+        return obj
+
+    async def _patch(self, action: Patch, request: Request) -> None:
+        body, how = _patch_body(action)
+        try:
+            obj = await self._client.patch(action.kind, action.key, body, type=how, subresource=action.subresource)
         except NotFoundError:
             # The cache still shows an object that is no more. Acting on it again and again would make children that
             # garbage collection takes away at once, so the key waits until the cache knows, as after a delete.
@@ -189,11 +211,49 @@ class Executor:
         self._barrier.deleted(token, obj)
 
 
-def _fenced(action: Apply) -> dict[str, Any]:
-    body = _with_uid(action.body, action.uid)
-    if action.version:
-        body["metadata"] = {**body.get("metadata", {}), "resourceVersion": action.version}
-    return body
+_NEVER: Final = "1"
+"""A resourceVersion that no object ever has: an apply with it creates, or is a conflict."""
+
+
+def _fenced(body: Any, uid: str, version: str) -> dict[str, Any]:
+    fenced = _with_uid(body, uid)
+    if version:
+        fenced["metadata"] = {**fenced.get("metadata", {}), "resourceVersion": version}
+    return fenced
+
+
+def _failed(error: BaseException) -> bool:
+    """Whether a test in a JSON patch failed; the server gives no cause for that."""
+    return isinstance(error, InvalidError) and not error.causes
+
+
+def _owners(body: Any) -> set[str]:
+    return {owner["uid"] for owner in body.get("metadata", {}).get("ownerReferences", ())}
+
+
+def _foreign(obj: Resource, controller: OwnerReference | None) -> ForeignObjectError:
+    holder = f"{controller.kind} {controller.name}" if controller else "no controller"
+    kind = type(obj).KIND.kind
+    return ForeignObjectError(
+        f"{kind} {obj.key} exists already and belongs to {holder}; remove it or choose another name"
+    )
+
+
+def _patch_body(action: Patch) -> tuple[Any, PatchType]:
+    """What to send, with the UID as a fence.
+
+    The status of a custom resource is not fenced by a UID in a merge patch, so fields of it are set one by one behind a
+    test of the UID.
+    """
+    how = PatchType(action.type.value)
+    if isinstance(action.body, tuple):
+        return action.body, how
+    if how is not PatchType.MERGE or action.subresource != "status":
+        return _with_uid(action.body, action.uid), how
+    status: dict[str, Any] = action.body["status"]
+    fields = {"/status": status} if action.whole else {f"/status/{name}": value for name, value in status.items()}
+    operations = [{"op": "add", "path": path, "value": value} for path, value in fields.items()]
+    return [{"op": "test", "path": "/metadata/uid", "value": action.uid}, *operations], PatchType.JSON
 
 
 def _with_uid(body: Any, uid: str) -> dict[str, Any]:

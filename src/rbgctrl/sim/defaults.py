@@ -82,6 +82,7 @@ def pod(obj: Obj, old: Obj | None) -> Obj:
             spec[field] = [_requesting(container) for container in spec[field]]
     if old is not None:
         spec = _with(spec, {name: old["spec"][name] for name in _ADMITTED if name in old["spec"]})
+        spec = {**spec, "tolerations": _tolerations(spec.get("tolerations") or [])}
     return {**obj, "spec": spec}
 
 

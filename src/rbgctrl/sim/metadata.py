@@ -17,6 +17,7 @@ __all__ = [
     "LABEL_KEY_MESSAGE",
     "LABEL_MESSAGE",
     "LABEL_VALUE_MESSAGE",
+    "OMITTED_WHEN_EMPTY",
     "is_label_key",
     "is_label_value",
     "metadata_rules",
@@ -52,7 +53,7 @@ _SERVERS: Final = (
     "selfLink",
     "managedFields",
 )
-_OMITTED_WHEN_EMPTY: Final = ("labels", "annotations", "ownerReferences", "finalizers", "generateName")
+OMITTED_WHEN_EMPTY: Final = ("labels", "annotations", "ownerReferences", "finalizers", "generateName")
 _LABEL_VALUE: Final = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
 _LABEL_NAME: Final = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
 _SUBDOMAIN: Final = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -102,7 +103,7 @@ def settled_metadata(row: Row, metadata: Obj, before: Obj | None, found: Found) 
         kept.pop(name, None)
         if before is not None and name in before:
             kept[name] = before[name]
-    for name in _OMITTED_WHEN_EMPTY:
+    for name in OMITTED_WHEN_EMPTY:
         if name in kept and not kept[name]:
             del kept[name]
     _check_types(row, kept)

@@ -35,7 +35,8 @@ def compile_schema(source: Mapping[str, Any], rules: Mapping[str, Callable[[Any]
     if "items" in source:
         schema.items = compile_schema(source["items"], rules)
     schema.open = bool(source.get("x-kubernetes-preserve-unknown-fields"))
-    schema.nullable = bool(source.get("nullable")) or not schema.type
+    schema.nullable = bool(source.get("nullable"))
+    schema.custom = True
     schema.list_type = source.get("x-kubernetes-list-type", "atomic")
     schema.keys = tuple(source.get("x-kubernetes-list-map-keys", ()))
     schema.unique = schema.list_type != "atomic"
@@ -137,7 +138,8 @@ def _enum(values: tuple[Any, ...]) -> Check:
 
 
 def _pattern(text: str) -> Check:
-    compiled = re.compile(text)
+    # Go's $ is the end of the text; Python's would allow a newline after it.
+    compiled = re.compile(re.sub(r"(?<!\\)\$(?=[)|]|$)", r"\\Z", text))
 
     def check(value: Any, place: Place) -> Cause | None:
         if compiled.search(value):

@@ -40,6 +40,7 @@ _SKIPPED: Final = Cause(
 )
 _GO_GIVEN: Final = {"integer": "number", "number": "number", "boolean": "bool", "string": "string", "array": "array"}
 _GO_WANTED: Final = {"string": "string", "integer": "int32", "boolean": "bool"}
+_FOLDERS: Final = {"services": "services/specs", "nodes": "minions"}  # in the real one's database
 _NOT_SPEC: Final = ("apiVersion", "kind", "metadata", "status")
 
 
@@ -156,6 +157,7 @@ def change(
     *,
     entries: list[Obj] | None = None,
     unconditional_uid: bool = True,
+    always: bool = False,
 ) -> Outcome:
     """Store a changed object.
 
@@ -168,6 +170,7 @@ def change(
         write: how; its manager's subresource says which half of the object may change.
         entries: its managed fields, when they are known already.
         unconditional_uid: a wrong uid is an invalid change (patches); else a failed precondition (updates).
+        always: store it even when nothing changed.
 
     Raises:
         Refusal: 409, 422.
@@ -194,7 +197,7 @@ def change(
         obj["metadata"]["managedFields"] = entries
     else:
         obj["metadata"].pop("managedFields", None)
-    if obj == before:
+    if not always and (obj == before or _only_later(obj, before)):
         return Outcome(before, old, warnings)
     if write.dry_run:
         return Outcome(obj, warnings=warnings)
@@ -222,7 +225,7 @@ def _preconditions(row: Row, key: Key, metadata: Obj, before: Obj, subresource: 
 
 def uid_conflict(row: Row, key: Key, wanted: str, found: str) -> Refusal:
     """409 of an update of another object of that name, or of none."""
-    place = f"{row.kind.group}/{row.kind.plural}" if row.custom else row.kind.plural
+    place = f"{row.kind.group}/{row.kind.plural}" if row.custom else _FOLDERS.get(row.resource, row.kind.plural)
     why = (
         f"StorageError: invalid object, Code: 4, Key: /registry/{place}/{path_of(key)}, ResourceVersion: 0, "
         f"AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
@@ -263,6 +266,17 @@ def _bumps(row: Row, obj: Obj, before: Obj) -> bool:
     return any(name not in _NOT_SPEC and obj.get(name) != before.get(name) for name in names)
 
 
+def _only_later(obj: Obj, before: Obj) -> bool:
+    """Whether nothing differs but the times in managed fields: then those stay, too."""
+    present, past = obj["metadata"].get("managedFields") or (), before["metadata"].get("managedFields") or ()
+    if len(present) != len(past):
+        return False
+    pairs = zip(present, past, strict=True)
+    if any(left is not right and {**left, "time": ""} != {**right, "time": ""} for left, right in pairs):
+        return False
+    return bool({**obj, "metadata": {**obj["metadata"], "managedFields": past}} == before)
+
+
 def _finished(obj: Obj) -> bool:
     """Whether nothing holds back an object that is being deleted any more."""
     metadata = obj["metadata"]
@@ -285,22 +299,26 @@ def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: 
     if found.unknown and write.strict:
         listed = ", ".join(f'unknown field "{place}"' for place in sorted(found.unknown))
         raise UndecodableRefusal(row.kind.kind, row.kind.version, f"strict decoding error: {listed}")
-    blocked = found.blocked()
-    if not blocked:
-        found.evaluate()
-    causes = [*found.causes, _SKIPPED] if blocked and row.validated else found.causes
-    if causes and write.manager.subresource == "status":
-        causes = [_relative(cause) for cause in causes]
     metadata = obj["metadata"]
+    causes = metadata_rules(row, metadata, None if before is None else before["metadata"])
+    causes += _schema_causes(row, found, causes, status=write.manager.subresource == "status")
+    if row.check is not None:
+        causes += row.check(obj, before)
     if not causes:
-        causes = metadata_rules(row, metadata, None if before is None else before["metadata"])
-        if row.check is not None:
-            causes = causes + row.check(obj, before)
         for extra in server.admission:
             causes = causes + extra(row, obj, before)
     if causes:
         raise invalid(row.kind.kind, row.kind.group, metadata.get("name", ""), causes)
     return obj if obj["metadata"] is metadata and before is None else {**obj, "metadata": dict(metadata)}
+
+
+def _schema_causes(row: Row, found: Found, metadata: list[Cause], *, status: bool) -> list[Cause]:
+    """What the walk by schema found, and what its cross-field rules say where they can be asked."""
+    blocked = found.blocked(metadata)
+    if not blocked:
+        found.evaluate()
+    causes = [*found.causes, _SKIPPED] if blocked and row.validated else found.causes
+    return [_relative(cause) for cause in causes] if status else causes
 
 
 def _relative(cause: Cause) -> Cause:

@@ -26,6 +26,7 @@ _PULL: Final = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
 _ENV_NAME: Final = re.compile(r"^[^=\x00-\x1f]+$")
 _PORT_MAX: Final = 65535
+_INT32_MAX: Final = 2**31 - 1
 
 
 def pod_rules(obj: Obj, old: Obj | None) -> list[Cause]:
@@ -36,23 +37,42 @@ def pod_rules(obj: Obj, old: Obj | None) -> list[Cause]:
     before = old.get("spec") or {}
     if spec is before:
         return []
-    new_gates = [
-        gate for gate in spec.get("schedulingGates") or () if gate not in (before.get("schedulingGates") or ())
-    ]
-    if new_gates:
-        message = "Forbidden: only deletion is allowed, but found new scheduling gate"
-        return [
-            Cause("FieldValueForbidden", f"{message} '{gate.get('name', '')}'", "spec.schedulingGates")
-            for gate in new_gates
-        ]
-    missing = [item for item in before.get("tolerations") or () if item not in (spec.get("tolerations") or ())]
-    if missing:
+    found = pod_spec_rules(spec, "spec")
+    for field in ("containers", "initContainers"):
+        if len(spec.get(field) or ()) != len(before.get(field) or ()):
+            return [*found, forbidden_change(f"spec.{field}", "pod updates may not add or remove containers")]
+    shorter = _deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
+    if shorter and spec.get("activeDeadlineSeconds") is not None:
+        return found + shorter
+    found += shorter
+    kept = [_without_seconds(item) for item in spec.get("tolerations") or ()]
+    if not all(_without_seconds(item) in kept for item in before.get("tolerations") or ()):
         message = "existing toleration can not be modified except its tolerationSeconds"
-        return [forbidden_change("spec.tolerations", message)]
-    if _frozen(spec, before) == _frozen(before, before):
-        return pod_spec_rules(spec, "spec")
-    changed = sorted(name for name in spec.keys() | before.keys() if spec.get(name) != before.get(name))
-    return [Cause("FieldValueForbidden", f"Forbidden: {_CHANGE}changed: {', '.join(changed)}", "spec")]
+        found.append(forbidden_change("spec.tolerations", message))
+    for gate in spec.get("schedulingGates") or ():
+        if gate not in (before.get("schedulingGates") or ()):
+            message = f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'"
+            found.append(forbidden_change("spec.schedulingGates", message))
+    if _frozen(spec, before) != _frozen(before, before):
+        changed = sorted(name for name in spec.keys() | before.keys() if spec.get(name) != before.get(name))
+        found.append(Cause("FieldValueForbidden", f"Forbidden: {_CHANGE}changed: {', '.join(changed)}", "spec"))
+    return found
+
+
+def _deadline(now: int | None, before: int | None) -> list[Cause]:
+    """A deadline can be set and come nearer, never go."""
+    field = "spec.activeDeadlineSeconds"
+    if now is None:
+        message = "must not update from a positive integer to nil value"
+        return [] if before is None else [invalid_value(field, now, message)]
+    if not 0 <= now <= _INT32_MAX:
+        return [invalid_value(field, now, f"must be between 0 and {_INT32_MAX}, inclusive")]
+    later = before is not None and before < now
+    return [invalid_value(field, now, "must be less than or equal to previous value")] if later else []
+
+
+def _without_seconds(toleration: Obj) -> Obj:
+    return {name: value for name, value in toleration.items() if name != "tolerationSeconds"}
 
 
 def _frozen(spec: Obj, before: Obj) -> Obj:

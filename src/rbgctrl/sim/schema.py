@@ -8,7 +8,7 @@ nulls, fill in defaults, validate. Values that need no change are returned as th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -42,6 +42,7 @@ class Schema:
         list_type: ``atomic``, ``set`` or ``map``.
         keys: of a ``map`` list: the fields that identify an item.
         atomic: the object is owned and replaced as a whole.
+        custom: of a CustomResourceDefinition: nulls among the values of a map are dropped, too.
         default: value for a missing field, with ``has_default``.
         required: fields that must be there.
         rules: cross-field rules.
@@ -55,6 +56,7 @@ class Schema:
     __slots__ = (
         "atomic",
         "checks",
+        "custom",
         "default",
         "defaults",
         "extra",
@@ -87,6 +89,7 @@ class Schema:
         self.list_type = "atomic"
         self.keys: tuple[str, ...] = ()
         self.atomic = False
+        self.custom = False
         self.default: Any = None
         self.has_default = False
         self.required: tuple[str, ...] = ()
@@ -147,9 +150,9 @@ class Found:
     unknown: list[str] = field(default_factory=list)
     pending: list[tuple[Schema, Any, Place]] = field(default_factory=list)
 
-    def blocked(self) -> bool:
-        """Whether causes are such that cross-field rules cannot be evaluated."""
-        return any(cause.reason in _BLOCKING for cause in self.causes)
+    def blocked(self, others: Sequence[Cause] = ()) -> bool:
+        """Whether causes, or those of others, are such that cross-field rules cannot be evaluated."""
+        return any(cause.reason in _BLOCKING for cause in (*self.causes, *others))
 
     def evaluate(self) -> None:
         """Evaluate the cross-field rules met on the way; those of parents first."""
@@ -223,7 +226,7 @@ def _admit_object(schema: Schema, value: dict[str, Any], found: Found, place: Pl
             changed = dict(value) if changed is None else changed
             del changed[name]
             continue
-        if item is None and not known.nullable and known.type and name in fields:
+        if item is None and not known.nullable and (name in fields or schema.custom):
             changed = dict(value) if changed is None else changed
             del changed[name]
             continue

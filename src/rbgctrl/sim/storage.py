@@ -1,8 +1,8 @@
 """The database of the embedded cluster: objects, one counter of revisions, and every change in order.
 
 One event loop, no locks. Objects are JSON dicts that nobody changes once they are stored; a change stores a new dict
-that shares what stayed the same. The JSON bytes of an object are made once, when first asked for, and shared by every
-answer and every watch.
+that shares what stayed the same. The JSON bytes of a change are made once, when first asked for, and shared by its
+answer and every watch; those of older changes are dropped.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ __all__ = ["ADDED", "DELETED", "MODIFIED", "CompactedError", "Obj", "Storage", "
 
 Obj: TypeAlias = dict[str, Any]
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
+_KEPT_RAW = 1000  # changes whose bytes are kept: enough for answers and watches, little beside the objects
 
 
 class CompactedError(Exception):
@@ -114,6 +115,7 @@ class Storage:
         self._tables: dict[str, _Table] = {}
         self._subscribers: list[Callable[[StoredEvent], None]] = []
         self._undelivered: deque[StoredEvent] = deque()
+        self._fresh: deque[StoredEvent] = deque()  # those that may have bytes
         self._delivering = False
 
     def get(self, resource: str, key: Key) -> Obj | None:
@@ -259,6 +261,9 @@ class Storage:
     def _record(self, table: _Table, event: StoredEvent) -> None:
         table.log.append(event)
         self.history.append(event)
+        self._fresh.append(event)
+        if len(self._fresh) > _KEPT_RAW:
+            self._fresh.popleft().forget_raw()
         self._undelivered.append(event)
         if self._delivering:
             return

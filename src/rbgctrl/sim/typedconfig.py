@@ -25,8 +25,13 @@ _SCALARS = {
 }
 
 
-def check_configuration(row: Row, config: Obj) -> None:
+def check_configuration(row: Row, config: Obj, metadata: Obj) -> None:
     """Refuse a configuration with unknown fields, wrong types or list items that cannot be told apart.
+
+    Args:
+        row: the kind.
+        config: the configuration, its metadata completed.
+        metadata: as sent; messages only know the name and namespace that are in there.
 
     Raises:
         Refusal: 500, as real servers answer.
@@ -36,7 +41,8 @@ def check_configuration(row: Row, config: Obj) -> None:
     if not found:
         return
     kind = row.kind
-    what = f"failed to create typed patch object (/; {kind.group}/{kind.version}, Kind={kind.kind})"
+    name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    what = f"failed to create typed patch object ({name}; {kind.group}/{kind.version}, Kind={kind.kind})"
     listed = found[0] if len(found) == 1 else "errors:\n" + "\n".join(f"  {error}" for error in found)
     raise Refusal(500, "", f"{what}: {listed}")
 

@@ -53,6 +53,33 @@ def test_a_group_without_a_spec_has_one_fault_of_its_own() -> None:
     assert [(item.path, item.role, item.is_error) for item in found] == [("spec", "", True)]
 
 
+@pytest.mark.parametrize(
+    ("field", "entry", "value"),
+    [
+        ("labels", {"no key!": "x"}, "no key!"),
+        ("labels", {"": "x"}, ""),
+        ("labels", {"a/b/c": "x"}, "a/b/c"),
+        ("labels", {"Example.com/a": "x"}, "Example.com/a"),
+        ("labels", {"example..com/a": "x"}, "example..com/a"),
+        ("labels", {"a" * 64: "x"}, "a" * 64),
+        ("labels", {"team": "no value!"}, "no value!"),
+        ("labels", {"team": "x" * 64}, "x" * 64),
+        ("annotations", {"no key!": "x"}, "no key!"),
+        ("annotations", {"/a": "x"}, "/a"),
+    ],
+)
+def test_a_label_or_annotation_that_no_object_can_carry_is_refused(field: str, entry: Any, value: str) -> None:
+    found = _only({**_STANDALONE, field: entry})
+    assert (found.path, found.value, found.role) == (f"spec.roles[0].{field}[{next(iter(entry))}]", value, "a")
+
+
+@pytest.mark.parametrize("field", ["labels", "annotations"])
+@pytest.mark.parametrize("entry", [{"a": ""}, {"example.com/A_b.c-1": "x"}, {"a" * 63: "9"}, {"a." * 100 + "b/c": "x"}])
+def test_what_objects_can_carry_is_taken(field: str, entry: Any) -> None:
+    assert not _findings({**_STANDALONE, field: entry})
+    assert not _findings({**_STANDALONE, "annotations": {"Example.com/a": "what you like: {}"}})
+
+
 @pytest.mark.parametrize("name", ["a.b", "A", "a" * 64])
 def test_a_group_name_must_be_a_dns_label(name: str) -> None:
     assert _findings(_STANDALONE, name=name)["metadata.name"].value == name

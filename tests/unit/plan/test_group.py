@@ -167,6 +167,32 @@ def test_a_group_of_an_older_release_keeps_its_own_discovery_file(world: World) 
     assert world.body(RoleBasedGroup, "llm")["metadata"]["annotations"][labels.DISCOVERY_MODE] == "legacy"
 
 
+def test_a_group_born_with_a_fault_is_no_group_of_an_older_release(world: World) -> None:
+    world.put(RoleBasedGroup, group("llm", role("a", 1, "b"), role("b", 1, "a")))
+    world.settle()
+    assert _ready(world).reason == "InvalidRoleDependency"
+    world.put(RoleBasedGroup, group("llm", role("a"), role("b", 1, "a")))
+    world.settle()
+    assert world.names(ConfigMap) == ["llm"], "its pods mount it"
+    assert world.body(RoleBasedGroup, "llm")["metadata"]["annotations"][labels.DISCOVERY_MODE] == "refine"
+
+
+def test_an_annotation_that_a_role_loses_leaves_its_service_and_one_of_somebody_else_stays(world: World) -> None:
+    world.put(RoleBasedGroup, group("llm", role("a", annotations={"team": "", "tier": "1"})))
+    world.settle()
+    found = world.body(Service, "s-llm-a")["metadata"]["annotations"]
+    assert (found["team"], found["tier"]) == ("", "1"), "also one without a value"
+    world.sources.services.edit(Key("ml", "s-llm-a"))["metadata"]["annotations"]["theirs"] = "x"  # type: ignore[attr-defined]  # a shelf
+    assert all(made.empty for made in world.plan_all())
+    for left in ({"tier": "1"}, {}):
+        world.put(RoleBasedGroup, group("llm", role("a", annotations=left)))
+        node = view.group(world.sources, Key("ml", "llm"))
+        assert node is not None
+        actions = [item for item in plan.group(node, NOW).actions if isinstance(item, Apply)]
+        (told,) = (item.body["metadata"]["annotations"] for item in actions if item.kind is Service)
+        assert told.keys() & {"team", "tier", "theirs"} == left.keys()
+
+
 def test_the_discovery_mode_is_written_before_any_status(world: World) -> None:
     world.put(RoleBasedGroup, group("llm", role("a")))
     node = view.group(world.sources, Key("ml", "llm"))

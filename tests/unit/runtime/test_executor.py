@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from rbgctrl.client import (
     Client,
     ConflictError,
     ForbiddenError,
+    InvalidError,
     NotFoundError,
     UnknownOutcomeError,
     Verb,
@@ -177,10 +179,94 @@ def test_a_patch_and_an_apply_are_fenced_by_the_uid_they_were_decided_on() -> No
     server = Server()
     body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "ns"}}
     apply = Apply(kind=Service, key=Key("ns", "s"), body=body, uid="u9")
-    _apply_plan(Plan(steps=((_patch("u1"), apply),)), server, Ledger())
+    patch = Patch(kind=Pod, key=POD, uid="u1", body={"metadata": {"labels": {"a": "b"}}}, why="label")
+    _apply_plan(Plan(steps=((patch, apply),)), server, Ledger())
     sent = [msgspec.json.decode(request.body or b"") for request in server.requests]
     assert sorted(item["metadata"]["uid"] for item in sent) == ["u1", "u9"]
-    assert "uid" not in body["metadata"], "the plan is a value and stays as it was"
+    assert not any("resourceVersion" in item["metadata"] for item in sent)
+
+
+@pytest.mark.parametrize(
+    ("whole", "path", "value"),
+    [(False, "/status/phase", "x"), (True, "/status", {"phase": "x"})],
+    ids=["more", "first"],
+)
+def test_a_status_is_written_behind_a_test_of_the_uid(whole: bool, path: str, value: object) -> None:
+    """A merge patch of a custom resource's status is carried out whatever UID it names."""
+    server = Server()
+    _apply_plan(_one(dataclasses.replace(_patch(), whole=whole)), server, Ledger())
+    assert server.requests[0].content_type == "application/json-patch+json"
+    test, add = msgspec.json.decode(server.requests[0].body or b"")
+    assert test == {"op": "test", "path": "/metadata/uid", "value": "u1"}
+    assert add == {"op": "add", "path": path, "value": value}
+
+
+@pytest.mark.parametrize("error", [InvalidError(422, "Invalid", "test failed"), ConflictError(409, "Conflict")])
+def test_where_a_fence_held_the_object_is_read_live_before_it_is_decided_on_again(error: Exception) -> None:
+    ledger = Ledger()
+    with pytest.raises(type(error)):
+        _apply_plan(_one(_patch()), Server(lambda _: error), ledger)
+    assert ledger.told == [("unknown", (Pod, POD))]
+
+
+def test_what_validation_refuses_is_not_looked_at_again() -> None:
+    ledger = Ledger()
+    error = InvalidError(422, "Invalid", "no", causes=("FieldValueInvalid",))
+    with pytest.raises(InvalidError):
+        _apply_plan(_one(_patch()), Server(lambda _: error), ledger)
+    assert ledger.told == []
+
+
+# -- names that are taken ----------------------------------------------------------------------------------------------
+
+
+def _service(*, adopt: bool = False) -> Apply:
+    owner = {"kind": "RoleBasedGroup", "name": "g", "uid": "o1", "controller": True}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "pod", "namespace": "ns", "ownerReferences": [owner]},
+    }
+    return Apply(kind=Pod, key=POD, body=body, adopt=adopt)
+
+
+class Taken:
+    """A server on which something has the name already; ``owner`` controls it."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.applied: list[Any] = []
+
+    def __call__(self, request: ApiRequest) -> ApiResponse | Exception:
+        if request.verb is Verb.GET:
+            return ApiResponse(status=200, body=_body(owner=self.owner))
+        metadata = msgspec.json.decode(request.body or b"")["metadata"]
+        self.applied.append((metadata.get("uid"), metadata.get("resourceVersion")))
+        if "resourceVersion" in metadata:
+            return ConflictError(409, "Conflict", "modified")
+        return ApiResponse(status=200, body=_body(owner="o1"))
+
+
+def test_an_apply_of_what_was_not_seen_creates_and_changes_nothing_that_is_there() -> None:
+    server, ledger = Taken("another"), Ledger()
+    with pytest.raises(ForeignObjectError, match="belongs to RoleInstance i"):
+        _apply_plan(_one(_service(adopt=True)), Server(server), ledger)
+    assert server.applied == [(None, "1")]
+    assert ledger.names() == ["observe"], "the next look knows of it"
+
+
+def test_an_apply_that_finds_the_owners_own_object_is_success() -> None:
+    server, ledger = Taken("o1"), Ledger()
+    _apply_plan(_one(_service()), Server(server), ledger)
+    assert ledger.names() == ["observe", "wrote", "event"]
+
+
+def test_what_nobody_controls_is_taken_over_by_uid_and_only_when_the_plan_says_so() -> None:
+    server, ledger = Taken(""), Ledger()
+    with pytest.raises(ForeignObjectError, match="no controller"):
+        _apply_plan(_one(_service()), Server(server), ledger)
+    _apply_plan(_one(_service(adopt=True)), Server(server), ledger)
+    assert server.applied == [(None, "1"), (None, "1"), ("u1", None)]
 
 
 def test_a_strategic_patch_is_sent_as_one() -> None:

@@ -61,6 +61,18 @@ def test_unknown_fields_go_and_are_named_unless_the_schema_is_open() -> None:
     assert found.causes == []
 
 
+def test_nulls_go_where_the_schema_knows_the_field_or_the_map_and_stay_where_it_is_open() -> None:
+    free: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
+    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    source = {"type": "object", "properties": {"free": free, "texts": texts, "maybe": {**free, "nullable": True}}}
+    value = {"free": None, "maybe": None, "texts": {"a": None, "b": ""}}
+    assert admit(compile_schema(source), value, Found()) == {"maybe": None, "texts": {"b": ""}}
+    assert admit(compile_schema({**source, **free}), {"free": {"a": None}, "x": None}, Found()) == {
+        "free": {"a": None},
+        "x": None,
+    }
+
+
 def test_defaults_fill_in_and_null_counts_as_absent_unless_it_is_a_value() -> None:
     result, found = admitted({"name": "a", "size": None, "kind": None, "maybe": None, "parts": [{"id": "p"}]})
     assert result == {"name": "a", "size": 3, "maybe": None, "parts": [{"id": "p", "deep": True}]}

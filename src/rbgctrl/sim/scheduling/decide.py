@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
-from rbgctrl.sim.scheduling.amounts import CPU, MEMORY
-from rbgctrl.sim.scheduling.demand import Demand, Demands, Reason
+from rbgctrl.sim.scheduling.demand import Demand, Demands, Reason, Verdict
 from rbgctrl.sim.scheduling.neighbours import Neighbours
 from rbgctrl.sim.scheduling.spread import Spread
 from rbgctrl.sim.scheduling.state import NodeInfo, State
@@ -79,10 +79,10 @@ def decide(
         return Decision("", _message(pod, len(order), reasons, absent), (start + len(reasons) + absent) % len(order))
     next_start = (start + len(fitting) + len(reasons)) % len(order)
     if len(fitting) == 1:
-        return Decision(fitting[0].name, "", next_start)
+        return Decision(fitting[0].node.name, "", next_start)
     totals = _score(demand, fitting, neighbours, spread)
     best = max(totals)
-    equals = [node for node, total in zip(fitting, totals, strict=True) if total == best]
+    equals = [found.node for found, total in zip(fitting, totals, strict=True) if total == best]
     return Decision(equals[draw(len(equals)) if len(equals) > 1 else 0].name, "", next_start)
 
 
@@ -97,19 +97,22 @@ def rank(pod: Mapping[str, Any], state: State, demands: Demands) -> dict[str, in
     neighbours, spread = Neighbours(pod, state), Spread(pod, demand, state)
     fitting, _ = _filter(demand, nodes, neighbours, spread, 0, len(nodes))
     totals = _score(demand, fitting, neighbours, spread) if fitting else []
-    return {node.name: total for node, total in zip(fitting, totals, strict=True)}
+    return {found.node.name: total for found, total in zip(fitting, totals, strict=True)}
 
 
 def _filter(
     demand: Demand, candidates: Sequence[NodeInfo], neighbours: Neighbours, spread: Spread, start: int, enough: int
-) -> tuple[list[NodeInfo], list[Reason]]:
-    fitting: list[NodeInfo] = []
+) -> tuple[list[Verdict], list[Reason]]:
+    fitting: list[Verdict] = []
     reasons: list[Reason] = []
     with_spread, with_neighbours = spread.required, neighbours.required
-    count = len(candidates)
-    for step in range(count):
-        node = candidates[(start + step) % count]
-        reason = demand.static(node).reason or demand.lacks(node)
+    known, judge = demand.verdicts.get, demand.verdict
+    first = start % len(candidates) if candidates else 0
+    for node in chain(candidates[first:], candidates[:first]):
+        found = known(node.name)
+        if found is None or found.stamp != node.stamp or found.node is not node:
+            found = judge(node)
+        reason = found.reason
         if reason is None and with_spread:
             reason = spread.excludes(node)
         if reason is None and with_neighbours:
@@ -117,43 +120,21 @@ def _filter(
         if reason is not None:
             reasons.append(reason)
             continue
-        fitting.append(node)
+        fitting.append(found)
         if len(fitting) == enough:
             break
     return fitting, reasons
 
 
-def _score(demand: Demand, nodes: Sequence[NodeInfo], neighbours: Neighbours, spread: Spread) -> list[int]:
-    totals = [_resources(demand, node) for node in nodes]
-    statics = [demand.static(node) for node in nodes]
+def _score(demand: Demand, fitting: Sequence[Verdict], neighbours: Neighbours, spread: Spread) -> list[int]:
+    totals, statics = [found.room for found in fitting], [found.static for found in fitting]
+    nodes = [found.node for found in fitting]
     _add(totals, _relative([static.dislikes for static in statics], reverse=True), _WEIGHTS["taints"])
     if demand.preferred:
         _add(totals, _relative([static.preference for static in statics]), _WEIGHTS["affinity"])
     _add(totals, spread.scores(nodes), _WEIGHTS["spread"])
     _add(totals, neighbours.scores(nodes), _WEIGHTS["neighbours"])
     return totals
-
-
-def _resources(demand: Demand, node: NodeInfo) -> int:
-    """How much is left of CPU and memory, and how evenly they are used."""
-    cpu, memory = node.allocatable.get(CPU, 0), node.allocatable.get(MEMORY, 0)
-    total = parts = 0
-    for wanted, all_of in ((node.scored_cpu + demand.cpu, cpu), (node.scored_memory + demand.memory, memory)):
-        if all_of:
-            parts += 1
-            total += (all_of - wanted) * 100 // all_of if wanted <= all_of else 0
-    score = total // parts if parts else 0
-    if not demand.best_effort and parts == 2:
-        used_cpu, used_memory = node.taken.get(CPU, 0), node.taken.get(MEMORY, 0)
-        before = _balance(used_cpu / cpu, used_memory / memory)
-        wanted_cpu, wanted_memory = demand.requests.get(CPU, 0), demand.requests.get(MEMORY, 0)
-        after = _balance((used_cpu + wanted_cpu) / cpu, (used_memory + wanted_memory) / memory)
-        score += 50 + int((50 + after - before) / 2)
-    return score
-
-
-def _balance(cpu: float, memory: float) -> int:
-    return int((1 - abs(min(cpu, 1.0) - min(memory, 1.0)) / 2) * 100)
 
 
 def _relative(raw: list[int], *, reverse: bool = False) -> list[int] | None:

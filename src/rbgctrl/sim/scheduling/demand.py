@@ -20,7 +20,7 @@ from rbgctrl.sim.scheduling.matching import (
 )
 from rbgctrl.sim.scheduling.state import HostPort, NodeInfo, host_ports
 
-__all__ = ["Demand", "Demands", "Reason", "Static", "helpless"]
+__all__ = ["Demand", "Demands", "Reason", "Static", "Verdict", "helpless"]
 
 Obj: TypeAlias = Mapping[str, Any]
 
@@ -72,6 +72,25 @@ class Static:
     tainted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a node is for a demand as long as neither the node nor what runs on it changes.
+
+    Attributes:
+        node: the node; another one of the same name may come.
+        stamp: of the node.
+        static: what depends on the node alone.
+        reason: why it does not fit, or None; rules about other pods are not looked at.
+        room: the score of what is left of CPU and memory, and how evenly they are used.
+    """
+
+    node: NodeInfo
+    stamp: int
+    static: Static
+    reason: Reason | None
+    room: int
+
+
 @dataclass(slots=True)
 class Demand:
     """A pod's requests and rules about nodes.
@@ -84,6 +103,7 @@ class Demand:
         conflict: whether its rules about names exclude every node.
         ports: host ports it needs.
         known: verdicts on nodes by name.
+        verdicts: on nodes with what runs on them, by name.
         domains: which nodes count for spreading and their domain, by rule; with the version of the nodes.
     """
 
@@ -98,6 +118,7 @@ class Demand:
     conflict: bool
     ports: tuple[HostPort, ...]
     known: dict[str, Static] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     domains: dict[Any, tuple[int, dict[str, str]]] = field(default_factory=dict)
 
     @property
@@ -117,6 +138,16 @@ class Demand:
         found = self.known.get(node.name)
         if found is None or found.version != node.version:
             found = self.known[node.name] = self._judge(node)
+        return found
+
+    def verdict(self, node: NodeInfo) -> Verdict:
+        """What the node is now, for this demand alone."""
+        found = self.verdicts.get(node.name)
+        if found is None or found.stamp != node.stamp or found.node is not node:
+            static = self.static(node)
+            reason = static.reason or self.lacks(node)
+            room = 0 if reason is not None else self._room(node)
+            found = self.verdicts[node.name] = Verdict(node, node.stamp, static, reason, room)
         return found
 
     def _judge(self, node: NodeInfo) -> Static:
@@ -154,6 +185,26 @@ class Demand:
             return None
         never = any(wanted > allocatable.get(name, 0) for name, wanted in self.requests.items())
         return Reason(tuple(short), helpless=never)
+
+    def _room(self, node: NodeInfo) -> int:
+        cpu, memory = node.allocatable.get(CPU, 0), node.allocatable.get(MEMORY, 0)
+        total = parts = 0
+        for wanted, all_of in ((node.scored_cpu + self.cpu, cpu), (node.scored_memory + self.memory, memory)):
+            if all_of:
+                parts += 1
+                total += (all_of - wanted) * 100 // all_of if wanted <= all_of else 0
+        score = total // parts if parts else 0
+        if not self.best_effort and parts == 2:
+            used_cpu, used_memory = node.taken.get(CPU, 0), node.taken.get(MEMORY, 0)
+            before = _balance(used_cpu / cpu, used_memory / memory)
+            wanted_cpu, wanted_memory = self.requests.get(CPU, 0), self.requests.get(MEMORY, 0)
+            after = _balance((used_cpu + wanted_cpu) / cpu, (used_memory + wanted_memory) / memory)
+            score += 50 + int((50 + after - before) / 2)
+        return score
+
+
+def _balance(cpu: float, memory: float) -> int:
+    return int((1 - abs(min(cpu, 1.0) - min(memory, 1.0)) / 2) * 100)
 
 
 def _taken(ports: tuple[HostPort, ...], node: NodeInfo) -> bool:

@@ -61,18 +61,21 @@ class Spread:
         soft = self._soft
         if not soft:
             return None
-        judged = [not self._own or _labelled(node, soft) for node in nodes]
+        judged = [_labelled(node, soft) for node in nodes] if self._own else [True] * len(nodes)
         totals = [0.0] * len(nodes)
         for constraint in soft:
-            key, host = constraint.topology_key, constraint.topology_key == HOSTNAME
-            values = {node.labels.get(key, "") for node, counts in zip(nodes, judged, strict=True) if counts}
-            weight = log((sum(judged) if host else len(values)) + 2)
-            counts = self._per_node(constraint) if host else self._count(constraint, soft if self._own else ())
-            for index, node in enumerate(nodes):
-                value = node.labels.get(key)
-                if judged[index] and value is not None:
-                    found = counts[node.name if host else value]
-                    totals[index] += found * weight + (constraint.max_skew - 1)
+            key = constraint.topology_key
+            places = [node.labels.get(key) for node in nodes]
+            if key == HOSTNAME:
+                counts, size = self._per_node(constraint), sum(judged)
+                places = [None if place is None else node.name for node, place in zip(nodes, places, strict=True)]
+            else:
+                counts = self._count(constraint, soft if self._own else ())
+                size = len({place or "" for place, counted in zip(places, judged, strict=True) if counted})
+            weight, least = log(size + 2), float(constraint.max_skew - 1)
+            parts: dict[str | None, float] = {place: found * weight + least for place, found in counts.items()}
+            parts[None] = 0.0
+            totals = [total + parts.get(place, least) for total, place in zip(totals, places, strict=True)]
         return _normalized([floor(total + 0.5) for total in totals], judged)
 
     def _default(self) -> tuple[SpreadConstraint, ...]:

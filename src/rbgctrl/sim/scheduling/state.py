@@ -87,7 +87,8 @@ class NodeInfo:
     """A node and what its pods take of it.
 
     Attributes:
-        version: grows when the node itself changes.
+        version: of the node itself; another one of its name has another.
+        stamp: grows when the node or what runs on it changes.
         limit: how many pods it takes.
         taken: requests of its pods, summed.
         scored_cpu: their milli-CPUs as scored; likewise ``scored_memory``, in bytes.
@@ -102,6 +103,7 @@ class NodeInfo:
         "ports",
         "scored_cpu",
         "scored_memory",
+        "stamp",
         "taints",
         "taken",
         "unschedulable",
@@ -111,6 +113,7 @@ class NodeInfo:
     def __init__(self, name: str) -> None:
         self.name = name
         self.version = 0
+        self.stamp = 0
         self.labels: Labels = {}
         self.taints: tuple[Mapping[str, Any], ...] = ()
         self.unschedulable = False
@@ -122,10 +125,11 @@ class NodeInfo:
         self.ports: Counter[HostPort] = Counter()
         self.pods: dict[str, BoundPod] = {}
 
-    def update(self, node: Obj) -> None:
-        """Take over the node as it is now."""
+    def update(self, node: Obj, version: int) -> None:
+        """Take over the node as it is now, under a version no node of its name had before."""
         spec = node.get("spec") or {}
-        self.version += 1
+        self.version = version
+        self.stamp += 1
         self.labels = node["metadata"].get("labels") or {}
         self.taints = tuple(spec.get("taints") or ())
         self.unschedulable = bool(spec.get("unschedulable"))
@@ -134,6 +138,7 @@ class NodeInfo:
 
     def add(self, pod: BoundPod, sign: int = 1) -> None:
         """Count a pod in, or with ``sign`` -1 out."""
+        self.stamp += 1
         for name, value in pod.requests.items():
             self.taken[name] = self.taken.get(name, 0) + sign * value
         self.scored_cpu += sign * pod.scored[0]
@@ -186,8 +191,8 @@ class State:
         info = self.nodes.get(name)
         if info is None:
             info = self.nodes[name] = NodeInfo(name)
-        info.update(node)
         self.version += 1
+        info.update(node, self.version)
         self._known[name] = None
         self._order = None
 

@@ -10,6 +10,7 @@ from rbgctrl.api.strategic import StrategicError, strategic_merge
 from rbgctrl.client.transport import ApiResponse
 from rbgctrl.sim.apply import applied
 from rbgctrl.sim.call import APPLY_TYPES, Call, body_of, typed
+from rbgctrl.sim.metadata import OMITTED_WHEN_EMPTY
 from rbgctrl.sim.patch import PatchError, json_patch, merge_patch
 from rbgctrl.sim.pipeline import Outcome, change, create, record_or_404, uid_conflict
 from rbgctrl.sim.status import (
@@ -132,7 +133,9 @@ def apply_object(server: ApiServer, call: Call) -> ApiResponse:
     if old is not None:
         _check_fences(call, config, old.obj["metadata"])
         obj, entries = applied(row, old.obj, config, write.manager, force=force, now=server.now_text())
-        return answer(change(server, row, key, old, obj, write, entries=entries))
+        # For custom kinds the real one takes empty for different from absent here, but stores neither.
+        always = row.custom and any(config["metadata"].get(name) in ({}, []) for name in OMITTED_WHEN_EMPTY)
+        return answer(change(server, row, key, old, obj, write, entries=entries, always=always))
     if call.subresource:
         raise not_found(row.resource, key.name)
     metadata = config["metadata"]
@@ -158,12 +161,18 @@ def _configuration(call: Call) -> tuple[Obj, bool]:
     config = typed(call, body)
     if config["metadata"].get("managedFields"):
         raise bad_request("metadata.managedFields must be nil")
-    check_configuration(call.row, config)
-    return config, bool((body.get("metadata") or {}).get("name"))
+    metadata = body.get("metadata") or {}
+    check_configuration(call.row, config, metadata)
+    return config, bool(metadata.get("name"))
 
 
 def _check_fences(call: Call, config: Obj, live: Obj) -> None:
     version = config["metadata"].get("resourceVersion")
+    if version and not version.strip("0"):  # reads as no version at all
+        if call.row.versioned:
+            raise _must_be_specified(call)
+        del config["metadata"]["resourceVersion"]
+        return
     if version and version != live["resourceVersion"]:
         why = "the object has been modified; please apply your changes to the latest version and try again"
         raise conflict(call.row.resource, call.key.name, why)

@@ -1,0 +1,214 @@
+"""Two ways to one spec must end in one state: what is left of a history is compared with a fresh apply.
+
+What depends on history by right is taken out of both sides first:
+
+* generations, and the numbers of revisions; of revisions only those in use are compared;
+* :class:`Unrolled`: instances that run an earlier template, because this version does not roll a changed template out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from rbgctrl.api import labels
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.sim.oracles.steps import rest
+from rbgctrl.sim.oracles.verdict import verdict
+from rbgctrl.sim.outcome import State, differences, state_of
+from rbgctrl.sim.storage import Obj
+from rbgctrl.sim.world import World, WorldOptions
+
+__all__ = ["Ending", "Unrolled", "differential", "ending", "fresh"]
+
+_GROUPS, _SETS, _INSTANCES = (kind.KIND.resource for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance))
+_REVISIONS: Final = "controllerrevisions.apps"
+_BY_HISTORY: Final = frozenset(("generation", "observedGeneration", "collisionCount", labels.OWNER_GENERATION))
+_IDENTITY: Final = frozenset(
+    (
+        *(labels.GROUP_NAME, labels.ROLE_NAME, labels.GROUP_UID, labels.ROLE_TYPE, labels.ROLE_ID),
+        *(labels.ROLE_INSTANCE_NAME, labels.ROLE_INSTANCE_INDEX, labels.STATEFUL_POD_NAME),
+        *(labels.COMPONENT_NAME, labels.COMPONENT_ID),
+    )
+)
+"""Labels that no revision changes."""
+_COUNTERS: Final = frozenset(("currentRevision", "currentReplicas", "updatedReplicas", "updatedReadyReplicas"))
+
+Place: TypeAlias = str
+"""``resource namespace/name``, as in :data:`rbgctrl.sim.outcome.State`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unrolled:
+    """The seam for what is not built yet: running instances do not follow a changed template.
+
+    Of these instances and their pods everything is compared but what came from the template: spec, labels that are not
+    identity, annotations, revisions, images; and of their sets and groups everything but the counters of instances
+    at the newest revision (whether those tell the truth, consistency says). All others are compared as a whole. When
+    templates are rolled out, :func:`ending` finds no such instance, and this class goes.
+
+    Attributes:
+        instances: places of RoleInstances whose template is an earlier one.
+        labelled: those whose template is the newest, but whose metadata was copied from an earlier role.
+        sets: places of their RoleInstanceSets.
+        roles: names of their roles.
+    """
+
+    instances: frozenset[Place] = frozenset()
+    labelled: frozenset[Place] = frozenset()
+    sets: frozenset[Place] = frozenset()
+    roles: frozenset[str] = frozenset()
+
+    def __or__(self, other: Unrolled) -> Unrolled:
+        return Unrolled(
+            self.instances | other.instances,
+            self.labelled | other.labelled,
+            self.sets | other.sets,
+            self.roles | other.roles,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a world came to.
+
+    Attributes:
+        state: objects, without what depends on history by right; revisions under their owners' names.
+        unrolled: see :class:`Unrolled`.
+    """
+
+    state: State
+    unrolled: Unrolled
+
+
+def ending(world: World) -> Ending:
+    """What a world at rest came to."""
+    storage = world.cluster.server.storage
+    in_use = _revisions_in_use(world)
+    plain = state_of(storage, only=lambda obj: obj["kind"] != "ControllerRevision")
+    revisions = state_of(storage, only=lambda obj: obj["metadata"]["uid"] in in_use)
+    state = {place: _timeless(obj) for place, obj in plain.items()}
+    for obj in revisions.values():
+        owner = obj["metadata"]["ownerReferences"][0]
+        kept = {"labels": obj["metadata"].get("labels"), "data": obj["data"]}
+        state[f"{_REVISIONS} of {owner['kind']} {obj['metadata']['namespace']}/{owner['name']}"] = kept
+    return Ending(state, _unrolled(world))
+
+
+def differential(history: Ending, straight: Ending) -> list[str]:
+    """Where a history and a fresh apply of its last spec differ, one sentence each."""
+    seam = history.unrolled | straight.unrolled
+    return differences(_blinded(straight.state, seam), _blinded(history.state, seam))
+
+
+async def fresh(body: Mapping[str, Any], options: WorldOptions | None = None) -> Ending:
+    """What a world comes to in which nothing else was ever applied.
+
+    Args:
+        body: a group that this version can run.
+        options: of the world.
+
+    Raises:
+        ValueError: it cannot run it in full: what becomes of the rest depends on what ran before.
+    """
+    judged = verdict(body)
+    if not judged.runnable:
+        raise ValueError(f"a group that cannot be run in full has no one ending: {judged}")
+    async with World(options) as world:
+        await world.start()
+        await world.apply(body)
+        await rest(world)
+        return ending(world)
+
+
+# What is taken out ----------------------------------------------------------------------------------------------------
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        found = {key: _timeless(item) for key, item in value.items() if key not in _BY_HISTORY}
+        if isinstance(conditions := found.get("conditions"), list):
+            found["conditions"] = sorted(conditions, key=lambda item: str(item.get("type")))
+        return found
+    return [_timeless(item) for item in value] if isinstance(value, list) else value
+
+
+def _revisions_in_use(world: World) -> set[str]:
+    """Uids: what sets and instances name as their newest, and the newest of each group."""
+    found: set[str] = set()
+    for owner in (obj for kind in (_GROUPS, _SETS, _INSTANCES) for obj in world.cluster.server.storage.list(kind)):
+        mine = [
+            item
+            for item in world.objects(_REVISIONS, owner["metadata"]["namespace"])
+            if owner["metadata"]["uid"] in [reference["uid"] for reference in item["metadata"]["ownerReferences"]]
+        ]
+        update = (owner.get("status") or {}).get("updateRevision")
+        if update is None and mine:
+            found.add(max(mine, key=lambda item: item["revision"])["metadata"]["uid"])
+        found |= {item["metadata"]["uid"] for item in mine if item["metadata"]["name"] == update}
+    return found
+
+
+def _unrolled(world: World) -> Unrolled:
+    seam = Unrolled()
+    storage = world.cluster.server.storage
+    sets = {live["metadata"]["uid"]: live for live in storage.list(_SETS)}
+    for item in storage.list(_INSTANCES):
+        live = sets.get(item["metadata"]["ownerReferences"][0]["uid"])
+        if live is None:
+            continue
+        mine, role = item["metadata"]["labels"], live["metadata"]["labels"][labels.ROLE_NAME]
+        if mine.get(labels.CONTROLLER_REVISION_HASH) != (live.get("status") or {}).get("updateRevision"):
+            places = frozenset((_place(_INSTANCES, item),))
+            seam |= Unrolled(places, frozenset(), frozenset((_place(_SETS, live),)), frozenset((role,)))
+        elif mine.get(labels.role_revision(role)) != live["metadata"]["labels"].get(labels.role_revision(role)):
+            seam |= Unrolled(labelled=frozenset((_place(_INSTANCES, item),)))
+    return seam
+
+
+def _place(resource: str, obj: Obj) -> Place:
+    return f"{resource} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
+
+
+def _blinded(state: State, seam: Unrolled) -> State:
+    """A state without what :class:`Unrolled` leaves out."""
+    found = dict(state)
+    for place in seam.instances | seam.labelled:
+        _identity_only(found, place)
+    for place in seam.instances:
+        for made in (place, place.replace(_INSTANCES, "pods")):
+            if made in found:
+                found[made] = {key: value for key, value in found[made].items() if key != "spec"}
+        _identity_only(found, place.replace(_INSTANCES, "pods"))
+        found.pop(place.replace(_INSTANCES, f"{_REVISIONS} of {RoleInstance.KIND.kind}"), None)
+        _without_status(found, place, frozenset(("currentRevision", "updateRevision")))
+        _without_status(found, place.replace(_INSTANCES, "pods"), frozenset(("containerStatuses",)))
+    for place in seam.sets:
+        _without_status(found, place, _COUNTERS)
+    for place in [place for place in found if place.startswith(f"{_GROUPS} ")]:
+        found[place] = _without_updated(found[place], seam.roles)
+    return found
+
+
+def _identity_only(state: State, place: Place) -> None:
+    if place in state:
+        metadata = {key: value for key, value in state[place]["metadata"].items() if key != "annotations"}
+        metadata["labels"] = {key: value for key, value in metadata["labels"].items() if key in _IDENTITY}
+        state[place] = {**state[place], "metadata": metadata}
+
+
+def _without_status(state: State, place: Place, fields: frozenset[str]) -> None:
+    if place in state and "status" in state[place]:
+        status = {key: value for key, value in state[place]["status"].items() if key not in fields}
+        state[place] = {**state[place], "status": status}
+
+
+def _without_updated(group: Obj, roles: frozenset[str]) -> Obj:
+    status = group.get("status") or {}
+    counts = [
+        {key: value for key, value in item.items() if key != "updatedReplicas" or item["name"] not in roles}
+        for item in status.get("roleStatuses") or ()
+    ]
+    return {**group, "status": {**status, "roleStatuses": counts}}
