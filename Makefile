@@ -57,7 +57,7 @@ check: $(STAMP) ## format, lint, types, import contracts, generated files
 	@echo "== lint";      $(BIN)/ruff check .
 	@echo "== types";     $(BIN)/mypy
 	@echo "== layers";    $(BIN)/lint-imports
-	@if [ -f hack/crds.py ]; then echo "== generated files"; $(BIN)/python -m hack.crds --check; fi
+	@echo "== generated files"; $(BIN)/python -m hack.crds --check; $(BIN)/python -m hack.rbac --check
 
 unit: $(STAMP) ## tables and properties of every module, in seconds
 	@echo "== unit tests"
@@ -90,6 +90,7 @@ LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-h
 lock: $(UV) ## renew the pinned versions in requirements/
 	@$(LOCK) pyproject.toml -o requirements/runtime.lock
 	@$(LOCK) pyproject.toml --extra dev -o requirements/dev.lock
+	@$(LOCK) requirements/build.in -o requirements/build.lock
 	@$(LOCK) requirements/go.in -o requirements/go.lock
 
 $(UV):

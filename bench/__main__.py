@@ -17,6 +17,7 @@ from bench.pipeline import pipeline
 from bench.report import Row, show
 from bench.scale import scale
 from bench.simulated import simulated
+from bench.webhooks import webhooks
 
 __all__ = ["BENCHES", "Bench", "main"]
 
@@ -46,6 +47,10 @@ BENCHES = {
     ),
     "simulated": Bench(
         run=lambda short: simulated(short=short), about="CPU and memory of 1,000 groups on the embedded cluster"
+    ),
+    "webhooks": Bench(
+        run=lambda short: webhooks(short=short),
+        about="conversion of 1,000 groups and of 1 MB, and the latency of the webhooks at 50 requests a second",
     ),
     "group": Bench(
         run=lambda _: groups(),

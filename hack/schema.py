@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import msgspec
 from pydantic import BaseModel
 
+from rbgctrl.api.spec import TYPED
+
 __all__ = ["Schema", "structural"]
 
 Schema: TypeAlias = dict[str, Any]
@@ -20,7 +22,7 @@ _DROPPED = ("title", "$defs", "$ref", "anyOf", "required", _REQUIRED)
 
 
 def structural(kind: type[Any], overrides: Mapping[str, Schema]) -> Schema:
-    """The structural schema of a pydantic model or msgspec Struct.
+    """The structural schema of a pydantic model or msgspec Struct; types of core/v1 stay marked, see ``spec.TYPED``.
 
     Args:
         kind: the type.
@@ -55,6 +57,8 @@ class _Converter:
     def convert(self, schema: Schema) -> Schema:
         """``schema`` with references inlined and everything dropped that the server refuses."""
         schema = self._inline(schema)
+        if TYPED in schema:
+            return {key: schema[key] for key in ("description", TYPED) if key in schema}
         found = {key: value for key, value in schema.items() if key not in _DROPPED}
         if "default" in found and self._absent(found["default"]):
             del found["default"]
@@ -68,6 +72,8 @@ class _Converter:
             found["type"] = "string"
         if "items" in found:
             found["items"] = self.convert(found["items"])
+        if not found.get("properties", True):
+            del found["properties"]  # the server does not store an empty map
         if "properties" in found:
             fields = {name: self._inline(field) for name, field in found["properties"].items()}
             required = {*schema.get("required", ()), *(name for name, field in fields.items() if _REQUIRED in field)}

@@ -68,6 +68,7 @@ PROGRAMS = (
     _kubernetes("kube-apiserver"),
     _kubernetes("kube-controller-manager"),
     _kubernetes("kube-scheduler"),
+    _kubernetes("kubectl"),
     Program(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
     Program(name="lws", module="lws", package="sigs.k8s.io/lws/cmd"),
 )

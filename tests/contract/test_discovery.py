@@ -50,29 +50,33 @@ async def test_groups_and_versions_are_listed(api: Api) -> None:
     assert {"apps", "coordination.k8s.io", "discovery.k8s.io", "apiextensions.k8s.io", "workloads.x-k8s.io"} <= set(
         groups
     )
-    ours = {"groupVersion": "workloads.x-k8s.io/v1alpha2", "version": "v1alpha2"}
+    ours, older = (
+        {"groupVersion": f"workloads.x-k8s.io/{version}", "version": version} for version in ("v1alpha2", "v1alpha1")
+    )
     assert groups["workloads.x-k8s.io"] == {
         "name": "workloads.x-k8s.io",
-        "versions": [ours],
+        "versions": [ours, older],
         "preferredVersion": ours,
     }
     one = await api.send("GET", "/apis/workloads.x-k8s.io")
     assert one["kind"] == "APIGroup"
-    assert one["versions"] == [ours]
+    assert one["versions"] == [ours, older]
 
 
 @case
 async def test_our_kinds_are_listed_with_their_names_and_verbs(api: Api) -> None:
     found = await resources(api, "/apis/workloads.x-k8s.io/v1alpha2")
-    assert set(found) == {
+    both = {
+        "clusterengineruntimeprofiles",
         "rolebasedgroups",
-        "rolebasedgroups/status",
-        "roleinstances",
-        "roleinstances/status",
-        "roleinstancesets",
-        "roleinstancesets/scale",
-        "roleinstancesets/status",
+        "rolebasedgroupscalingadapters",
+        "rolebasedgroupsets",
     }
+    kinds = both | {"coordinatedpolicies", "rolebasedgroupwarmups", "roleinstances", "roleinstancesets"}
+    scaled = {"rolebasedgroupscalingadapters/scale", "rolebasedgroupsets/scale"}
+    assert set(found) == kinds | {f"{kind}/status" for kind in kinds} | scaled | {"roleinstancesets/scale"}
+    older = await resources(api, "/apis/workloads.x-k8s.io/v1alpha1")
+    assert set(older) == both | {f"{kind}/status" for kind in both} | scaled
     assert summary(found["rolebasedgroups"]) == {
         "name": "rolebasedgroups",
         "singularName": "rolebasedgroup",

@@ -174,6 +174,15 @@ async def test_tolerations_of_lost_nodes_come_back_in_an_update_that_leaves_them
     assert await api.replace(Pod, "a", {**made, "spec": bare}) == made
     changed = await api.patch(Pod, "a", {"spec": {"tolerations": [{"key": "x", "operator": "Exists"}]}})
     assert changed["spec"]["tolerations"] == [{"key": "x", "operator": "Exists"}, *made["spec"]["tolerations"]]
+    # They come back after it was noted who wrote what.
+    again = await api.manager("them").patch(Pod, "a", {"spec": {"tolerations": [{"key": "x", "operator": "Exists"}]}})
+    assert again["spec"] == changed["spec"]
+    owners = [
+        entry["manager"]
+        for entry in again["metadata"]["managedFields"]
+        if "f:tolerations" in entry["fieldsV1"].get("f:spec", {})
+    ]
+    assert owners == ["them"]
 
 
 @case

@@ -277,8 +277,9 @@ async def test_nulls_are_absent_where_the_schema_has_a_default_or_no_place_for_t
 
 @case
 async def test_numbers_keep_their_kind(api: Api) -> None:
-    template = {"spec": {"containers": [{"name": "a"}], "x": [1, 1.5, 10**15, "1", True, None, 1e3]}}
-    made = await api.create(RoleBasedGroup, group("a", role("a", standalonePattern={"template": template})))
-    stored = made["spec"]["roles"][0]["standalonePattern"]["template"]["spec"]["x"]
+    patch = {"x": [1, 1.5, 10**15, "1", True, None, 1e3]}
+    pattern = {"templateRef": {"name": "a", "patch": patch}}
+    made = await api.create(RoleBasedGroup, group("a", role("a", standalonePattern=pattern)))
+    stored = made["spec"]["roles"][0]["standalonePattern"]["templateRef"]["patch"]["x"]
     assert stored == [1, 1.5, 10**15, "1", True, None, 1000]
     assert [type(value) for value in stored[:6]] == [int, float, int, str, bool, type(None)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +13,13 @@ import orjson
 import pytest
 import yaml
 
+from hack.controlplane.build import ensure_built
 from rbgctrl.sim.gc import GarbageCollector, NamespaceController
 from rbgctrl.sim.http import serve
 from rbgctrl.sim.server import ApiServer
 
 pytestmark = pytest.mark.e2e
 
-KUBECTL = shutil.which("kubectl")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
 SECONDS = 60
 
 MANIFESTS: list[dict[str, Any]] = [
@@ -62,9 +60,8 @@ class Kubectl:
 
     async def __call__(self, *arguments: str, stdin: str = "", fails: bool = False) -> str:
         """What it prints; its complaints when it is to fail."""
-        assert KUBECTL is not None
         process = await asyncio.create_subprocess_exec(
-            KUBECTL,
+            ensure_built().program("kubectl"),
             *arguments,
             env={"KUBECONFIG": str(self._kubeconfig), "HOME": str(self._kubeconfig.parent)},
             stdin=asyncio.subprocess.PIPE,
@@ -107,7 +104,6 @@ def stream(*manifests: dict[str, Any]) -> str:
     return yaml.safe_dump_all(manifests)
 
 
-@needs_kubectl
 async def test_kubectl_applies_and_sees_that_nothing_changed(tmp_path: Path) -> None:
     async with kubectl_on(tmp_path) as kubectl:
         first = await kubectl("apply", "-f", "-", stdin=stream(*MANIFESTS))
@@ -133,7 +129,6 @@ async def test_kubectl_applies_and_sees_that_nothing_changed(tmp_path: Path) -> 
         assert 'unknown field "spec.surplus"' in await kubectl("apply", "-f", "-", stdin=stream(wrong), fails=True)
 
 
-@needs_kubectl
 async def test_kubectl_gets_by_short_name_and_shows_our_columns(tmp_path: Path) -> None:
     async with kubectl_on(tmp_path) as kubectl:
         await kubectl("apply", "-f", "-", stdin=stream(*MANIFESTS))
@@ -146,9 +141,13 @@ async def test_kubectl_gets_by_short_name_and_shows_our_columns(tmp_path: Path) 
         assert found["spec"]["roles"][0]["podManagementPolicy"] == "Parallel"
         assert "NotFound" in await kubectl("get", "rbg", "nothing", fails=True)
         assert "roles" in await kubectl("explain", "rbg.spec")
+        assert "limits" in await kubectl("explain", "pod.spec.containers.resources")
+        heading, row = (await kubectl("get", "deploy", "--sort-by=.metadata.name")).splitlines()
+        assert (heading.split()[1], row.split()[1]) == ("READY", "0/2")
+        assert "2 desired" in await kubectl("describe", "deployment", "web")
+        assert "Role" in await kubectl("describe", "rbg", "llm")
 
 
-@needs_kubectl
 async def test_kubectl_scales_waits_and_deletes(tmp_path: Path) -> None:
     async with kubectl_on(tmp_path) as kubectl:
         await kubectl("apply", "-f", "-", stdin=stream(*MANIFESTS))
@@ -161,6 +160,19 @@ async def test_kubectl_scales_waits_and_deletes(tmp_path: Path) -> None:
         assert await kubectl("get", "deployments") == ""
         await kubectl("delete", "namespace", "default", "--timeout=30s")
         assert "default" not in await kubectl("get", "namespaces", "-o", "name")
+
+
+async def test_kubectl_is_told_what_there_is_not(tmp_path: Path) -> None:
+    async with kubectl_on(tmp_path) as kubectl:
+        await kubectl("run", "one", "--image=i:1")
+        for command in (("logs", "one"), ("exec", "one", "--", "ls"), ("auth", "can-i", "get", "pods")):
+            assert "the embedded API server does not implement" in await kubectl(*command, fails=True)
+        assert 'a resource type "jobs"' in await kubectl("get", "jobs", fails=True)
+        # Its generators of built-in kinds speak protobuf; manifests do not.
+        refused = await kubectl("create", "configmap", "a", "--from-literal=x=y", fails=True)
+        assert "accepted media types include: application/json" in refused
+        made = await kubectl("create", "configmap", "a", "--from-literal=x=y", "--dry-run=client", "-o", "yaml")
+        assert "configmap/a created" in await kubectl("create", "-f", "-", stdin=made)
 
 
 async def test_the_documents_kubectl_starts_from_are_there() -> None:

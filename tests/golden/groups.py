@@ -145,8 +145,8 @@ VECTORS = (
     Vector(name="leaders only, by default workload", spec=_lwp(sharedServiceSelection="LeaderOnly")),
     Vector(name="an unknown selection", spec=_lwp(sharedServiceSelection="Some"), refused="sharedServiceSelection"),
     Vector(
-        name="the restart policy's old name",
-        spec=_lwp(restartPolicy="RecreateRBGOnPodRestart"),
+        name="a restart policy that never was",
+        spec=_lwp(restartPolicy="RecreateEverything"),
         refused="restartPolicy",
     ),
     Vector(name="a restart policy as an object", spec=_lwp(restartPolicy={"type": "None"}), refused="restartPolicy"),

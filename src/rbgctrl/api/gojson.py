@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -11,6 +12,7 @@ from typing import Any
 __all__ = ["encode"]
 
 _EXACT = 2**53
+_PLAIN = re.compile(r"[ !#-%'-;=?-\[\]-~]*").fullmatch  # printable ASCII but for " & < > and the backslash
 _ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
     | {chr(code): "\\ufffd" for code in range(0xD800, 0xE000)}  # halves of a surrogate pair, which UTF-8 cannot hold
@@ -35,34 +37,40 @@ def encode(value: Any) -> bytes:
 
 
 def _write(value: Any, parts: list[str]) -> None:
-    if isinstance(value, str):
+    kind = type(value)  # the exact types first: asking whether something is a Mapping takes long
+    if kind is str:
         parts.append(_string(value))
-    elif isinstance(value, Mapping):
+    elif kind is dict or isinstance(value, Mapping):
         _write_map(value, parts)
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             parts.append("," if index else "[")
             _write(item, parts)
         parts.append("]" if value else "[]")
-    elif value is None or isinstance(value, bool):
+    elif value is None or kind is bool:
         parts.append(json.dumps(value))
+    elif isinstance(value, str):
+        parts.append(_string(value))
     elif isinstance(value, int | float):
         parts.append(_number(value))
     else:
-        raise TypeError(f"{type(value).__name__} is no JSON value")
+        raise TypeError(f"{kind.__name__} is no JSON value")
 
 
 def _write_map(value: Mapping[Any, Any], parts: list[str]) -> None:
-    for index, key in enumerate(sorted(value)):
-        parts.append("," if index else "{")
+    mark = "{"
+    for key in sorted(value):
         if not isinstance(key, str):
             raise TypeError(f"{key!r} is no JSON key")
-        parts.append(_string(key) + ":")
+        parts.append(f"{mark}{_string(key)}:")
         _write(value[key], parts)
+        mark = ","
     parts.append("}" if value else "{}")
 
 
 def _string(text: str) -> str:
+    if _PLAIN(text):
+        return f'"{text}"'
     return encode_basestring(text).translate(_ESCAPES)
 
 

@@ -113,6 +113,8 @@ def _map(encode: _Encode) -> _Encode:
 
 def _struct(fields: tuple[_Field, ...], *, keep_unknown: bool) -> _Encode:
     known = frozenset(field.name for field in fields)
+    # Nearly all fields of a pod are absent nearly always, and most of those are left out.
+    rows = tuple((field.name, field.encode, field.omitted, field.encode(None) not in field.omitted) for field in fields)
 
     def encode_struct(value: Any) -> Any:
         if value is None:
@@ -120,10 +122,13 @@ def _struct(fields: tuple[_Field, ...], *, keep_unknown: bool) -> _Encode:
         if not isinstance(value, Mapping):
             return value
         found = {}
-        for field in fields:
-            encoded = field.encode(value.get(field.name))
-            if encoded not in field.omitted:
-                found[field.name] = encoded
+        for name, encode, omitted, forced in rows:
+            item = value.get(name)
+            if item is None and not forced:
+                continue
+            encoded = encode(item)
+            if encoded not in omitted:
+                found[name] = encoded
         if keep_unknown:
             found.update((name, item) for name, item in value.items() if name not in known)
         return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
@@ -10,17 +9,35 @@ from pydantic import ConfigDict, Field, model_validator
 
 from rbgctrl.api import labels
 from rbgctrl.api.meta import Condition, Kind, Resource, Value
+from rbgctrl.api.patterns import (
+    CustomComponentsPattern,
+    GroupComponent,
+    InPlaceUpdateStrategy,
+    LeaderWorkerPattern,
+    PodManagementPolicy,
+    RestartPolicyConfig,
+    RestartPolicyType,
+    RollingUpdate,
+    RolloutStrategy,
+    RolloutType,
+    SharedServiceSelection,
+    StandalonePattern,
+    TemplateRef,
+)
+from rbgctrl.api.placement import TopologyConstraint
 from rbgctrl.api.spec import (
     Bool,
     Container,
+    Count,
     Int32,
     IntOrString,
-    Opaque,
-    OpaqueTemplate,
+    Label,
+    Name,
     PodTemplate,
     Spec,
     StringMap,
     Text,
+    by_name,
     rules,
     unique,
 )
@@ -50,8 +67,6 @@ __all__ = [
     "TemplateRef",
 ]
 
-_DELAYS = "maxDelaySeconds must be greater than or equal to baseDelaySeconds"
-_ONE_SOURCE = "template and templateRef are mutually exclusive"
 _ONE_PATTERN = "standalonePattern and leaderWorkerPattern are mutually exclusive"
 _LEADER_ONLY = (
     "leaderWorkerPattern.sharedServiceSelection=LeaderOnly is only supported for RoleInstanceSet + leaderWorkerPattern"
@@ -62,167 +77,6 @@ _LEADER_ONLY_RULE = (
     f" || !has(self.annotations) || !('{labels.ROLE_WORKLOAD_TYPE}' in self.annotations)"
     f" || self.annotations['{labels.ROLE_WORKLOAD_TYPE}'] == '{labels.WORKLOAD_TYPE_ROLE_INSTANCE_SET}'"
 )
-_DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_TemplateName = Annotated[Text, Field(min_length=1, max_length=63, pattern=_DNS_LABEL)]
-_Count = Annotated[Int32, Field(ge=0, json_schema_extra={"minimum": 0})]
-
-
-class RestartPolicyType(StrEnum):
-    """What the failure of one pod means for its instance."""
-
-    NONE = "None"
-    RECREATE_INSTANCE = "RecreateRoleInstanceOnPodRestart"
-
-
-class SharedServiceSelection(StrEnum):
-    """Which pods of a leader-worker instance the role's headless Service selects."""
-
-    ALL = "All"
-    LEADER_ONLY = "LeaderOnly"
-
-
-class PodManagementPolicy(StrEnum):
-    """In which order a stateful set creates its instances."""
-
-    ORDERED_READY = "OrderedReady"
-    PARALLEL = "Parallel"
-
-
-class RolloutType(StrEnum):
-    """How a role is updated."""
-
-    ROLLING_UPDATE = "RollingUpdate"
-
-
-class RestartPolicyConfig(Spec):
-    """What happens to an instance when one of its pods fails, and how fast it may happen again."""
-
-    model_config = ConfigDict(json_schema_extra=rules(("self.maxDelaySeconds >= self.baseDelaySeconds", _DELAYS)))
-
-    type: RestartPolicyType | None = Field(
-        default=None, description="What to recreate; RecreateRoleInstanceOnPodRestart when absent."
-    )
-    base_delay_seconds: _Count = Field(
-        default=30,
-        description="Seconds before the second recreation in a row; each further one waits twice as long. "
-        "0 together with maxDelaySeconds 0 means no wait.",
-    )
-    max_delay_seconds: _Count = Field(default=600, description="Longest wait in seconds.")
-
-    @model_validator(mode="after")
-    def _check(self) -> RestartPolicyConfig:
-        if self.max_delay_seconds < self.base_delay_seconds:
-            raise ValueError(_DELAYS)
-        return self
-
-
-class InPlaceUpdateStrategy(Spec):
-    """How an update that only changes images is applied to running pods."""
-
-    grace_period_seconds: Int32 | None = Field(
-        default=None, description="Seconds between marking a pod not ready and patching it; none when absent."
-    )
-
-
-class RollingUpdate(Spec):
-    """How many instances of a role may differ from the wanted state while it is updated."""
-
-    type: Text | None = Field(
-        default=None,
-        description="RecreatePod, InPlaceIfPossible (assumed when absent) or InPlaceOnly.",
-    )
-    partition: IntOrString = Field(
-        default=0, description="Ordinals below this number, or percentage of replicas, stay at the old revision."
-    )
-    max_unavailable: IntOrString = Field(
-        default=1, description="Instances, or percentage of replicas, that may be unavailable."
-    )
-    max_surge: IntOrString = Field(
-        default=0, description="Instances, or percentage of replicas, that may exist beyond replicas."
-    )
-    paused: Bool = Field(default_factory=bool, description="Stops the update where it is; scaling and repair go on.")
-    in_place_update_strategy: InPlaceUpdateStrategy | None = Field(
-        default=None, description="Options of in-place updates."
-    )
-
-
-class RolloutStrategy(Spec):
-    """How a role moves to a new template."""
-
-    type: RolloutType = Field(
-        default=RolloutType.ROLLING_UPDATE,
-        description="Only RollingUpdate exists.",
-        json_schema_extra={"x-required": True},
-    )
-    rolling_update: RollingUpdate | None = Field(default=None, description="Limits of the rolling update.")
-
-
-class TemplateRef(Spec):
-    """A pod template shared by several roles, with this role's changes."""
-
-    name: _TemplateName = Field(description="Name of an entry of spec.roleTemplates.")
-    patch: Opaque = Field(
-        default=None, description="Strategic-merge patch over the template; required, {} for no change."
-    )
-
-
-class _TemplateSource(Spec):
-    model_config = ConfigDict(json_schema_extra=rules(("!(has(self.template) && has(self.templateRef))", _ONE_SOURCE)))
-
-    template: PodTemplate | None = Field(default=None, description="Pod template, inline.")
-    template_ref: TemplateRef | None = Field(default=None, description="Pod template from spec.roleTemplates.")
-
-    @model_validator(mode="after")
-    def _check_source(self) -> _TemplateSource:
-        if self.template is not None and self.template_ref is not None:
-            raise ValueError(_ONE_SOURCE)
-        return self
-
-
-class StandalonePattern(_TemplateSource):
-    """Every instance is one pod."""
-
-
-class LeaderWorkerPattern(_TemplateSource):
-    """Every instance is one leader pod and size - 1 worker pods."""
-
-    size: Int32 = Field(default=1, description="Pods of an instance, the leader included.")
-    leader_template_patch: Opaque = Field(default=None, description="Strategic-merge patch for the leader.")
-    worker_template_patch: Opaque = Field(default=None, description="Strategic-merge patch for the workers.")
-    shared_service_selection: SharedServiceSelection | None = Field(
-        default=None, description="Pods that the role's headless Service selects; LeaderOnly when absent."
-    )
-    restart_policy: RestartPolicyType | None = Field(
-        default=None, description="Deprecated: use restartPolicyConfig.type."
-    )
-    restart_policy_config: RestartPolicyConfig | None = Field(
-        default=None, description="What the failure of one pod means for its instance."
-    )
-
-
-class GroupComponent(Spec):
-    """One kind of pod in an instance of custom components."""
-
-    name: Text = Field(description="Name of the component, unique in the role.")
-    size: Int32 | None = Field(default=None, description="Pods of this component per instance; 1 when absent.")
-    service_name: Text | None = Field(
-        default=None, description="Subdomain of its pods; the role's headless Service when absent."
-    )
-    labels: StringMap = Field(default_factory=dict, description="Laid over the labels of the template.")
-    annotations: StringMap = Field(default_factory=dict, description="Laid over the annotations of the template.")
-    template: OpaqueTemplate = Field(description="Pod template.")
-
-
-class CustomComponentsPattern(Spec):
-    """Every instance is a set of differing pods."""
-
-    components: tuple[GroupComponent, ...] = Field(default_factory=tuple, description="Kinds of pods, in start order.")
-    restart_policy: RestartPolicyType | None = Field(
-        default=None, description="Deprecated: use restartPolicyConfig.type."
-    )
-    restart_policy_config: RestartPolicyConfig | None = Field(
-        default=None, description="What the failure of one pod means for its instance."
-    )
 
 
 class ServicePort(Spec):
@@ -270,12 +124,12 @@ class RoleSpec(Spec):
         },
     )
 
-    name: Annotated[Text, Field(min_length=1)] = Field(description="Identity of the role; part of names and labels.")
+    name: Name = Field(description="Identity of the role; part of names and labels.")
     labels: StringMap = Field(default_factory=dict, description="Laid under the labels of the workload, not of pods.")
     annotations: StringMap = Field(
         default_factory=dict, description="Laid under the annotations of the workload; also carries directives."
     )
-    replicas: _Count = Field(default=1, description="Number of instances.", json_schema_extra={"x-required": True})
+    replicas: Count = Field(default=1, description="Number of instances.", json_schema_extra={"x-required": True})
     rollout_strategy: RolloutStrategy | None = Field(default=None, description="How the role moves to a new template.")
     dependencies: tuple[Text, ...] = Field(
         default_factory=tuple, description="Roles that must be ready before this one starts."
@@ -298,6 +152,9 @@ class RoleSpec(Spec):
     pod_management_policy: PodManagementPolicy = Field(
         default=PodManagementPolicy.PARALLEL, description="Order in which a stateful role creates its instances."
     )
+    instance_topology_constraint: TopologyConstraint | None = Field(
+        default=None, description="Keeps each instance of the role within one topology domain."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> RoleSpec:
@@ -318,7 +175,7 @@ class RoleSpec(Spec):
 class RoleTemplate(Spec):
     """A pod template that roles refer to by name."""
 
-    name: _TemplateName = Field(description="What a templateRef names.")
+    name: Label = Field(description="What a templateRef names.")
     template: PodTemplate = Field(description="The pod template.")
 
 
@@ -327,12 +184,12 @@ class RoleBasedGroupSpec(Spec):
 
     roles: tuple[RoleSpec, ...] = Field(
         description="The roles, unique by name.",
-        json_schema_extra={"minItems": 1, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra={"minItems": 1, **by_name},
     )
     role_templates: tuple[RoleTemplate, ...] = Field(
         default_factory=tuple,
         description="Pod templates that several roles can share, unique by name.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        json_schema_extra=by_name,
     )
 
     @model_validator(mode="after")

@@ -200,7 +200,7 @@ class RoleInstanceSetSpec(Value, frozen=True, gc=False):
     """What a RoleInstanceSet should be."""
 
     role_instance_template: Annotated[msgspec.Raw, Meta(description="The RoleInstance spec of every instance.")]
-    replicas: Annotated[Int32, Meta(description="Number of instances; 1 when absent.")] | None = None
+    replicas: Annotated[Count, Meta(description="Number of instances; 1 when absent.")] | None = None
     selector: Annotated[LabelSelector, Meta(description="Labels of the instances.")] | None = None
     pod_management_policy: Annotated[
         Literal["OrderedReady", "Parallel"], Meta(description="Order in which a stateful set creates its instances.")

@@ -13,6 +13,9 @@ Value: TypeAlias = int | str
 
 HUNDRED_PERCENT: Final = 100
 
+_INT64: Final = 2**63
+_DIGITS: Final = len(str(_INT64))
+
 
 class IntOrStringError(ValueError):
     """A string is neither a number nor a percentage. Raised by every resolver of this module."""
@@ -26,7 +29,7 @@ def percent(value: str) -> int:
     """The number before the ``%``; negative ones and those over 100 are taken as they are.
 
     Raises:
-        IntOrStringError: anything else than an integer followed by one ``%``.
+        IntOrStringError: anything else than an integer of 64 bits followed by one ``%``.
     """
     if value.endswith("%"):
         number = _integer(value[:-1])
@@ -70,5 +73,12 @@ def legacy_floor(value: Value, total: int) -> int:
 
 
 def _integer(text: str) -> int | None:
-    digits = text[1:] if text[:1] in {"+", "-"} else text
-    return int(text) if digits.isascii() and digits.isdigit() else None
+    """The integer, or None for what is none or has more than 64 bits."""
+    sign, digits = (text[0], text[1:]) if text[:1] in {"+", "-"} else ("", text)
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    digits = digits.lstrip("0") or "0"
+    if len(digits) > _DIGITS:  # reading thousands of digits takes time, and Python refuses to
+        return None
+    number = int(sign + digits)
+    return number if -_INT64 <= number < _INT64 else None

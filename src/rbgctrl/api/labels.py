@@ -22,6 +22,8 @@ __all__ = [
     "CONTROLLER_REVISION_HASH",
     "CONVERSION_COORDINATION",
     "CONVERSION_POD_GROUP_POLICY",
+    "CONVERSION_V1ALPHA1_FIELDS",
+    "CONVERSION_V1ALPHA2_FIELDS",
     "DISCOVERY_LEGACY",
     "DISCOVERY_MODE",
     "DISCOVERY_REFINE",
@@ -218,6 +220,10 @@ CONVERSION_COORDINATION: Final = "conversion.workloads.x-k8s.io/v1alpha1-coordin
 """Set by conversion: JSON of v1alpha1 ``spec.coordination``."""
 CONVERSION_POD_GROUP_POLICY: Final = "conversion.workloads.x-k8s.io/v1alpha1-pod-group-policy"
 """Set by conversion: JSON of v1alpha1 ``spec.podGroupPolicy``."""
+CONVERSION_V1ALPHA1_FIELDS: Final = "conversion.workloads.x-k8s.io/v1alpha1-fields"
+"""Set by conversion on stored v1alpha2 objects: what v1alpha1 clients wrote that v1alpha2 has no field for. Ours."""
+CONVERSION_V1ALPHA2_FIELDS: Final = "conversion.workloads.x-k8s.io/v1alpha2-fields"
+"""Set by conversion on objects read as v1alpha1: what v1alpha1 has no field for; never stored. Ours."""
 V1ALPHA1_EXCLUSIVE_TOPOLOGY: Final = PREFIX_V1ALPHA1 + "exclusive-topology"
 """Set by v1alpha1 users; conversion translates it to ``GROUP_EXCLUSIVE_TOPOLOGY``."""
 

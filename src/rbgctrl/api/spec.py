@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Any, Protocol, TypeAlias
+from functools import cache
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -26,21 +27,40 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 __all__ = [
+    "DNS_LABEL",
+    "TYPED",
+    "WITHOUT_NULLS",
     "Bool",
     "Container",
+    "Count",
     "Int32",
+    "Int64",
     "IntOrString",
+    "Label",
+    "Name",
     "Opaque",
     "OpaqueTemplate",
     "PodTemplate",
+    "Positive",
+    "PositiveLong",
+    "Selector",
+    "Share",
     "Spec",
     "StringMap",
     "Text",
+    "Toleration",
+    "Volume",
+    "by_name",
+    "not_empty",
     "rules",
     "unique",
 ]
 
 _INT32 = 2**31
+_INT64 = 2**63
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+TYPED = "x-typed"
+"""Schema entry that names the type of core/v1 whose full schema the server is to have in its place."""
 
 
 class Spec(BaseModel):
@@ -62,7 +82,8 @@ class Spec(BaseModel):
     @classmethod
     def _drop_nulls(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            return {name: value for name, value in data.items() if value is not None}
+            known = _aliases(cls)
+            return {name: value for name, value in data.items() if value is not None or name not in known}
         return data
 
     def wire(self) -> dict[str, Any]:
@@ -76,6 +97,11 @@ class Spec(BaseModel):
         return {**found, **(self.model_extra or {})}
 
 
+@cache
+def _aliases(kind: type[Spec]) -> frozenset[str]:
+    return frozenset(field.alias or name for name, field in kind.model_fields.items())
+
+
 def _wire(value: Any) -> Any:
     if isinstance(value, Spec):
         return value.wire()
@@ -83,6 +109,8 @@ def _wire(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return [_wire(item) for item in value]
+    if isinstance(value, dict) and any(isinstance(item, Spec) for item in value.values()):
+        return {name: _wire(item) for name, item in value.items()}
     return value
 
 
@@ -109,16 +137,36 @@ def unique(items: Iterable[_Named], what: str) -> None:
         seen.add(item.name)
 
 
+def not_empty(items: Iterable[object], what: str) -> None:
+    """Refuse an empty list or map that was given; ``what`` names it.
+
+    Raises:
+        ValueError: there is nothing in it.
+    """
+    if not any(True for _ in items):
+        raise ValueError(f"{what}: must not be empty")
+
+
 def _int_or_string(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be an integer or a string")  # noqa: TRY004 - pydantic reports only ValueError
     return value
 
 
-def _needs_name(container: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(container.get("name"), str):
-        raise ValueError("a container needs a name")  # noqa: TRY004 - pydantic reports only ValueError
-    return container
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports only ValueError
+    return value
+
+
+def _without_nulls(value: object) -> object:
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+
+def _needs_name(item: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(item.get("name"), str):
+        raise ValueError("a container or volume needs a name")  # noqa: TRY004 - pydantic reports only ValueError
+    return item
 
 
 def _needs_containers(template: dict[str, Any]) -> dict[str, Any]:
@@ -129,7 +177,10 @@ def _needs_containers(template: dict[str, Any]) -> dict[str, Any]:
     listed = spec.get("containers") if isinstance(spec, dict) else None
     if not isinstance(listed, list):
         raise ValueError("spec.containers is required when spec is present")  # noqa: TRY004 - as above
-    for container in [*listed, *(spec.get("initContainers") or [])]:
+    initial = spec.get("initContainers") or []
+    if not isinstance(initial, list):
+        raise ValueError("spec.initContainers must be a list")  # noqa: TRY004 - as above
+    for container in [*listed, *initial]:
         if not isinstance(container, dict):
             raise ValueError("a container must be an object")  # noqa: TRY004 - pydantic reports only ValueError
         _needs_name(container)
@@ -137,39 +188,41 @@ def _needs_containers(template: dict[str, Any]) -> dict[str, Any]:
 
 
 _OPAQUE: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
-_PORT: dict[str, Any] = {
-    "type": "object",
-    "required": ["containerPort"],
-    "properties": {
-        "containerPort": {"type": "integer", "format": "int32"},
-        "protocol": {"type": "string", "default": "TCP"},
-    },
-    **_OPAQUE,
-}
-_CONTAINER: dict[str, Any] = {
-    "type": "object",
-    "required": ["name"],
-    "properties": {"name": {"type": "string"}, "ports": {"type": "array", "items": _PORT}},
-    **_OPAQUE,
-}
-_CONTAINERS: dict[str, Any] = {"type": "array", "items": _CONTAINER}
-_POD_SPEC: dict[str, Any] = {
-    "type": "object",
-    "required": ["containers"],
-    "properties": {"containers": _CONTAINERS, "initContainers": _CONTAINERS},
-    **_OPAQUE,
-}
-_TEMPLATE: dict[str, Any] = {
-    "type": "object",
-    "properties": {"metadata": {"type": "object", **_OPAQUE}, "spec": _POD_SPEC},
-}
+
+by_name: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+"""Schema entries of a list that is a map by ``name``; :func:`unique` is the same for models."""
 
 Text: TypeAlias = StrictStr
 Bool: TypeAlias = StrictBool
-StringMap: TypeAlias = dict[StrictStr, StrictStr]
+WITHOUT_NULLS: Final = BeforeValidator(_without_nulls)
+"""For maps: the server drops nulls among their values."""
+StringMap: TypeAlias = Annotated[dict[StrictStr, StrictStr], WITHOUT_NULLS]
 Int32: TypeAlias = Annotated[
     StrictInt, Field(ge=-_INT32, lt=_INT32), WithJsonSchema({"type": "integer", "format": "int32"})
 ]
+Int64: TypeAlias = Annotated[
+    StrictInt, Field(ge=-_INT64, lt=_INT64), WithJsonSchema({"type": "integer", "format": "int64"})
+]
+Count: TypeAlias = Annotated[
+    StrictInt, Field(ge=0, lt=_INT32), WithJsonSchema({"type": "integer", "format": "int32", "minimum": 0})
+]
+Positive: TypeAlias = Annotated[
+    StrictInt, Field(ge=1, lt=_INT32), WithJsonSchema({"type": "integer", "format": "int32", "minimum": 1})
+]
+PositiveLong: TypeAlias = Annotated[
+    StrictInt, Field(ge=1, lt=_INT64), WithJsonSchema({"type": "integer", "format": "int64", "minimum": 1})
+]
+Share: TypeAlias = Annotated[
+    float,
+    Field(ge=0, le=1),
+    BeforeValidator(_number),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+"""A number from 0 to 1."""
+Name: TypeAlias = Annotated[Text, Field(min_length=1)]
+"""Any text but the empty one."""
+Label: TypeAlias = Annotated[Text, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
+"""A DNS label."""
 IntOrString: TypeAlias = Annotated[
     int | str, BeforeValidator(_int_or_string), WithJsonSchema({"x-kubernetes-int-or-string": True})
 ]
@@ -177,7 +230,15 @@ Opaque: TypeAlias = Annotated[Any, WithJsonSchema(_OPAQUE)]
 """Any JSON value, kept as it is."""
 OpaqueTemplate: TypeAlias = Annotated[dict[str, Any], WithJsonSchema(_OPAQUE)]
 """A pod template whose schema the server does not know."""
-PodTemplate: TypeAlias = Annotated[dict[str, Any], AfterValidator(_needs_containers), WithJsonSchema(_TEMPLATE)]
-"""A pod template of which the server checks the containers."""
-Container: TypeAlias = Annotated[dict[str, Any], AfterValidator(_needs_name), WithJsonSchema(_CONTAINER)]
-"""A core/v1 container."""
+PodTemplate: TypeAlias = Annotated[
+    dict[str, Any], AfterValidator(_needs_containers), WithJsonSchema({TYPED: "PodTemplateSpec"})
+]
+"""A pod template of which the server knows every field; the model looks at the containers' names only."""
+Container: TypeAlias = Annotated[dict[str, Any], AfterValidator(_needs_name), WithJsonSchema({TYPED: "Container"})]
+"""A core/v1 Container of which the server knows every field; the model looks at its name only."""
+Volume: TypeAlias = Annotated[dict[str, Any], AfterValidator(_needs_name), WithJsonSchema({TYPED: "Volume"})]
+"""A core/v1 Volume, as :data:`Container`."""
+Toleration: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({TYPED: "Toleration"})]
+"""A core/v1 Toleration of which the server knows every field; the model looks at none."""
+Selector: TypeAlias = Annotated[dict[str, Any], WithJsonSchema({TYPED: "LabelSelector"})]
+"""A metav1.LabelSelector, as :data:`Toleration`."""

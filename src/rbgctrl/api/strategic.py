@@ -42,6 +42,7 @@ _PATCH: Final = "$patch"
 _RETAIN: Final = "$retainKeys"
 _ORDER: Final = "$setElementOrder/"
 _DELETE: Final = "$deleteFromPrimitiveList/"
+_NOTHING: Final = object()
 
 
 class StrategicError(ValueError):
@@ -113,14 +114,23 @@ def _merge(target: Mapping[str, Any], patch: Mapping[str, Any], kind: str | None
             result[field] = _merge(present, value, how.type)
         elif isinstance(present, list) and isinstance(value, list) and (how.key is not None or deleting):
             result[field] = _merge_lists(present, value, how, field, deleting=deleting)
+        elif isinstance(present, list) and isinstance(value, list):
+            result[field] = _bare(value)
         elif not deleting:
-            result[field] = _plain(value)
+            _set(result, field, _plain(value))
     return result
+
+
+def _set(result: dict[str, Any], field: str, value: Any) -> None:
+    if value is _NOTHING:
+        result.pop(field, None)
+    else:
+        result[field] = value
 
 
 def _replaced(directive: Any, patch: Mapping[str, Any]) -> dict[str, Any]:
     if directive == "replace":
-        return {name: _plain(value) for name, value in patch.items() if name != _PATCH}
+        return {name: _bare(value) for name, value in patch.items() if value is not None and not _is_directive(name)}
     if directive == "delete":
         return {}
     raise StrategicError(f"unknown patch type: {directive}")
@@ -132,27 +142,26 @@ def _retained(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, 
         return dict(target)
     if not isinstance(keys, list):
         raise StrategicError("invalid patch format of retainKeys")
-    for name in patch:
-        if not name.startswith("$") and name not in keys:
+    for name, value in patch.items():
+        if value is not None and not name.startswith("$") and name not in keys:
             raise StrategicError(f"patch doesn't match retainKeys list: {name}")
     return {name: value for name, value in target.items() if name in keys}
 
 
 def _plain(value: Any) -> Any:
-    """A patch's value for a field that was not there: without directives and nulls."""
+    """A patch's value for a field that was not there: without nulls, and without whatever carries a directive."""
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items() if item is not None and not _is_directive(name)}
+        if _PATCH in value:
+            return _NOTHING
+        found = {name: _plain(item) for name, item in value.items() if item is not None and not _is_directive(name)}
+        return {name: item for name, item in found.items() if item is not _NOTHING}
     if isinstance(value, list):
-        return [
-            _plain(item)
-            for item in value
-            if not (isinstance(item, Mapping) and item.get(_PATCH) is not None and item.get(_PATCH) != "merge")
-        ]
+        return [item for item in map(_plain, value) if item is not _NOTHING]
     return value
 
 
 def _bare(value: Any) -> Any:
-    """A new item of a merged list. Directives inside it are not carried out, only left behind, as in Go."""
+    """What takes the place of something, or joins a list. Directives inside are not carried out but left behind."""
     if isinstance(value, Mapping):
         return {name: _bare(item) for name, item in value.items() if item is not None and not _is_directive(name)}
     return [_bare(item) for item in value] if isinstance(value, list) else value
@@ -176,6 +185,9 @@ def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None)
         present, changes = result.get(field), patch.get(field)
         if not isinstance(order, list):
             raise StrategicError(f"invalid patch format of setElementOrder list {field}")
+        for given in (item for item, there in ((present, field in result), (changes, field in patch)) if there):
+            if not isinstance(given, list):
+                raise StrategicError(f"{field} is no list, so it has no order")
         _check_order(changes, order, how.key, field)
         removed = patch.get(_DELETE + field)
         if isinstance(present, list) and isinstance(removed, list):
@@ -188,6 +200,8 @@ def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None)
             merged, present = _plain(changes), []
         else:
             continue
+        if not present and not changes:
+            raise StrategicError(f"there are no elements of {field} to put in order")
         wanted, rest = _split(merged, order, how.key)
         result[field] = _interleaved(_sorted(wanted, order, how.key), rest, present, how.key)
         done.update((field, _DELETE + field))
@@ -196,11 +210,9 @@ def _ordered(result: dict[str, Any], patch: Mapping[str, Any], kind: str | None)
 
 def _check_order(changes: Any, order: Sequence[Any], key: str | None, field: str) -> None:
     """Refuse a list whose own order contradicts the one it asks for."""
-    positions = [
-        _position(order, item, key)
-        for item in (changes if isinstance(changes, list) else ())
-        if not (isinstance(item, Mapping) and _PATCH in item)
-    ]
+    listed = changes if isinstance(changes, list) else ()
+    items = [item for item in listed if not (isinstance(item, Mapping) and _PATCH in item)]
+    positions = _positions(items, order, key)
     if -1 in positions or positions != sorted(positions):
         raise StrategicError(f"The order in patch list of {field} doesn't match its $setElementOrder list")
 
@@ -264,18 +276,23 @@ def _index(items: Sequence[Any], value: Any, key: str) -> int | None:
     return next((index for index, item in enumerate(items) if item.get(key) == value), None)
 
 
-def _position(order: Sequence[Any], item: Any, key: str | None) -> int:
-    return next((index for index, other in enumerate(order) if _same(item, other, key)), -1)
+def _positions(items: Sequence[Any], order: Sequence[Any], key: str | None) -> list[int]:
+    """Where ``order`` names each item; -1 for those it does not name."""
+    if key and all(type(item) is dict for item in (*items, *order)):  # nearly always
+        values = [other.get(key) for other in order]
+        return [values.index(value) if (value := item.get(key)) in values else -1 for item in items]
+    return [next((index for index, other in enumerate(order) if _same(item, other, key)), -1) for item in items]
 
 
 def _split(merged: list[Any], order: Sequence[Any], key: str | None) -> tuple[list[Any], list[Any]]:
     """Items that ``order`` names, and the rest."""
-    named = [item for item in merged if _position(order, item, key) >= 0]
-    return named, [item for item in merged if _position(order, item, key) < 0]
+    places = list(zip(merged, _positions(merged, order, key), strict=True))
+    return [item for item, place in places if place >= 0], [item for item, place in places if place < 0]
 
 
 def _sorted(items: list[Any], order: Sequence[Any], key: str | None) -> list[Any]:
-    return sorted(items, key=lambda item: _position(order, item, key))
+    places = _positions(items, order, key)
+    return [items[index] for index in sorted(range(len(items)), key=places.__getitem__)]
 
 
 def _interleaved(wanted: list[Any], rest: list[Any], present: Sequence[Any], key: str | None) -> list[Any]:
@@ -283,9 +300,9 @@ def _interleaved(wanted: list[Any], rest: list[Any], present: Sequence[Any], key
     rest = _sorted(rest, present, key)
     result: list[Any] = []
     left, right = 0, 0
+    befores, afters = _positions(rest, present, key), _positions(wanted, present, key)
     while left < len(rest) and right < len(wanted):
-        before, after = _position(present, rest[left], key), _position(present, wanted[right], key)
-        if before >= 0 and after >= 0 and before < after:
+        if 0 <= befores[left] < afters[right]:
             result.append(rest[left])
             left += 1
         else:

@@ -1,4 +1,4 @@
-"""The command line: ``rbgctrl run``, ``tree``, ``demo``, ``crds``, ``version``."""
+"""The command line: ``rbgctrl run``, ``tree``, ``validate``, ``demo``, ``crds``, ``version``."""
 
 from __future__ import annotations
 

@@ -40,6 +40,7 @@ def application() -> typer.Typer:
     app.callback()(_everything)
     app.command(cls=RunCommand)(run)
     app.command(cls=PlainCommand)(tree)
+    app.command(cls=PlainCommand)(validate)
     app.command(cls=PlainCommand)(crds)
     app.command(cls=PlainCommand)(demo)
     app.command(cls=PlainCommand)(version)
@@ -62,6 +63,7 @@ def _everything(
         rbgctrl crds --install    make a cluster of yours know the kinds
         rbgctrl run               run the controllers against it
         rbgctrl tree              see the groups, and each one down to its nodes
+        rbgctrl validate -f FILE  check manifests without a cluster
 
     Exit codes: 0 success, 1 not found or not ready, 2 wrong usage or a cluster that cannot be used, 130 interrupted.
     """
@@ -122,6 +124,52 @@ def tree(
     request = TreeRequest(name=name, all_namespaces=all_namespaces, output=output, watch=watch, ready=ready)
     access = Access(kubeconfig=kubeconfig, context=context, namespace=namespace, debug=ctx.obj.debug)
     _finish(show(request, access))
+
+
+def validate(
+    *,
+    files: Annotated[
+        list[str],
+        typer.Option(
+            "--filename",
+            "-f",
+            help="File or folder of manifests, or - for standard input; may be given several times.",
+            metavar="FILE|DIR|-",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    output: OutputOption = Output.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors.")] = False,
+    no_deprecated: Annotated[
+        bool,
+        typer.Option(
+            "--no-deprecated",
+            help="Judge as a cluster that runs with --enable-deprecated-workload-types=false.",
+        ),
+    ] = False,
+) -> None:
+    """Check manifests without a cluster: schema, rules, admission, and what would silently do nothing.
+
+    Reads YAML and JSON, several documents in a file, lists, folders and what is below them. Objects of v1alpha1 and
+    v1alpha2 are judged as the API server and the admission webhook would on creation; every fault has its file, its
+    line and what would be right. Objects of other kinds are counted and left alone, except Services that select by
+    our labels.
+
+        rbgctrl validate -f group.yaml
+        rbgctrl validate -f manifests/ --strict        in CI
+        helm template chart/ | rbgctrl validate -f -
+        rbgctrl validate -f group.yaml -o json         for programs
+
+    Errors are what a cluster, or kubectl, refuses. Warnings are accepted and do not do what they seem to: fields of
+    v1alpha1, misspelt annotations, policies named like no group, Services that select nobody.
+
+    Exit codes: 0 nothing wrong, 1 errors, 2 wrong usage or a file that cannot be read.
+    """
+    from rbgctrl.cli.validate.show import ValidateRequest  # noqa: PLC0415 - loads the models and the schemas
+    from rbgctrl.cli.validate.show import validate as show  # noqa: PLC0415 - the same
+
+    request = ValidateRequest(files=tuple(files), output=output, strict=strict, deprecated=not no_deprecated)
+    raise typer.Exit(show(request))
 
 
 def crds(

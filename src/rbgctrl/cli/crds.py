@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import typer
-import yaml
 
-import rbgctrl
+from rbgctrl import crds as shipped
 from rbgctrl.api.core import CustomResourceDefinition
 from rbgctrl.api.meta import Key
 from rbgctrl.cli.errors import FAILED, OK, CliError
@@ -20,23 +18,9 @@ from rbgctrl.client.errors import NotFoundError
 
 __all__ = ["install", "manifests", "served", "submit", "text"]
 
-_PACKAGE = Path(rbgctrl.__file__).parent
-_PLACES: Final = (_PACKAGE / "crds",)
-"""Shipped inside the package, installed or in a checkout."""
 _LOOK_AGAIN: Final = 0.2
 
 Say = Callable[[str], None]
-
-
-def _files() -> list[Path]:
-    for place in _PLACES:
-        found = sorted(path for path in place.glob("*.yaml") if path.name != "kustomization.yaml")
-        if found:
-            return found
-    raise CliError(
-        f"This installation of rbgctrl lacks its CRDs (looked in {', '.join(map(str, _PLACES))}); install it again.",
-        code=FAILED,
-    )
 
 
 def text() -> str:
@@ -45,14 +29,19 @@ def text() -> str:
     Raises:
         CliError: the installation is broken.
     """
-    return "".join(f"---\n{path.read_text('utf-8').removeprefix('---').strip()}\n" for path in _files())
+    return "".join(f"---\n{shipped.render(crd)}" for crd in manifests())
 
 
 def manifests() -> list[dict[str, Any]]:
-    """All of them as objects."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast where libyaml is there
-    found = [document for path in _files() for document in yaml.load_all(path.read_text("utf-8"), loader)]
-    return [document for document in found if isinstance(document, dict)]
+    """All of them as objects.
+
+    Raises:
+        CliError: the installation is broken.
+    """
+    found = list(shipped.documents())
+    if not found:
+        raise CliError("This installation of rbgctrl lacks its CRDs; install it again.", code=FAILED)
+    return found
 
 
 async def install(access: Access, *, within: float) -> int:

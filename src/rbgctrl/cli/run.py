@@ -5,6 +5,7 @@ The flags are written out, not derived, so that help needs none of the daemon's 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated, Any, Final
 
@@ -18,6 +19,7 @@ __all__ = ["RunCommand", "run"]
 
 _SCOPE = "What is managed"
 _SERVING = "Metrics and health"
+_WEBHOOKS = "Webhooks"
 _LEADER = "Several replicas"
 _PACE = "Pace"
 _PROCESS = "Logs and process"
@@ -63,14 +65,6 @@ def run(
             rich_help_panel=_SCOPE,
         ),
     ] = None,
-    enable_webhooks: Annotated[
-        str,
-        typer.Option(
-            help="Webhooks to serve. This version has none: all is accepted and logged.",
-            metavar="all|none",
-            rich_help_panel=_SCOPE,
-        ),
-    ] = "none",
     enable_deprecated_workload_types: Annotated[
         bool,
         typer.Option(help="Manage StatefulSet, Deployment and LeaderWorkerSet roles.", rich_help_panel=_SCOPE),
@@ -112,6 +106,58 @@ def run(
             help="Where /healthz and /readyz are served; 0 for nowhere.", metavar="ADDRESS", rich_help_panel=_SERVING
         ),
     ] = ":8082",
+    enable_webhooks: Annotated[
+        str | None,
+        typer.Option(
+            help="Serve conversion and admission for the API server; all in a pod and none elsewhere when not given.",
+            metavar="all|none",
+            show_default=False,
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = None,
+    webhook_host: Annotated[
+        str,
+        typer.Option(
+            help="Address to serve webhooks on; every interface when not given.",
+            metavar="ADDRESS",
+            show_default=False,
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = "",
+    webhook_port: Annotated[int, typer.Option(help="Port to serve webhooks on.", rich_help_panel=_WEBHOOKS)] = 9443,
+    webhook_cert_dir: Annotated[
+        str,
+        typer.Option(
+            help="Directory with tls.crt and tls.key, read again when they change, for example cert-manager's. "
+            "Certificates of our own, in the Secret rbgs-webhook-cert, when not given.",
+            metavar="DIR",
+            show_default=False,
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = "",
+    webhook_service_name: Annotated[
+        str, typer.Option(help="Service in front of the webhooks.", metavar="NAME", rich_help_panel=_WEBHOOKS)
+    ] = "rbgs-webhook-service",
+    webhook_service_namespace: Annotated[
+        str,
+        typer.Option(
+            help="Its namespace, and that of the Secret; the pod's own, or that of the kubeconfig's context, when not "
+            "given.",
+            metavar="NAME",
+            envvar="POD_NAMESPACE",
+            show_default=False,
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = "",
+    webhook_ca_bundle: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep caBundle of CRDs and webhook configuration current; done when not given, but for "
+            "--webhook-cert-dir.",
+            show_default=False,
+            rich_help_panel=_WEBHOOKS,
+        ),
+    ] = None,
     leader_elect: Annotated[
         bool,
         typer.Option(
@@ -193,6 +239,8 @@ def run(
     Needs the CRDs (rbgctrl crds --install). Exits with 2 when the configuration or the cluster cannot be used.
     """
     flags: dict[str, object] = {**locals(), "namespaces": tuple(_names(namespaces or []))}
+    if enable_webhooks is None:
+        flags["enable_webhooks"] = "all" if os.environ.get("KUBERNETES_SERVICE_HOST") else "none"
     if log_format is None and sys.stderr.isatty():
         flags["log_format"] = "console"
     raise typer.Exit(_start(flags))

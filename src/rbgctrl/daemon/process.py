@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 from types import TracebackType
@@ -39,7 +40,6 @@ EXIT_CONFIGURATION: Final = 2
 _CONFIGURATION = (ConfigError, SettingsError, MissingCrdsError, AccessError, CertificateError, ListenError)
 
 _WITHOUT_EFFECT = (
-    "enable_webhooks",
     "scheduler_name",
     "enable_port_allocator",
     "port_allocate_strategy",
@@ -121,7 +121,8 @@ def build(client: Client, settings: Settings, metrics: Metrics | None = None) ->
         settings: everything else.
         metrics: where to count.
     """
-    from rbgctrl.reconcilers import add_all  # noqa: PLC0415 - the models behind it take long to import
+    from rbgctrl.daemon.webhooks import add_webhooks  # noqa: PLC0415 - the models behind it take long to import
+    from rbgctrl.reconcilers import add_all  # noqa: PLC0415 - the same
 
     elector = None
     if settings.leader_elect:
@@ -141,14 +142,17 @@ def build(client: Client, settings: Settings, metrics: Metrics | None = None) ->
         preflight=Preflight(client),
     )
     add_all(manager, workers=settings.max_concurrent_reconciles)
+    if settings.enable_webhooks == "all":
+        add_webhooks(manager, client, settings)
     return manager
 
 
 def _http_options(settings: Settings) -> HttpOptions:
+    options = HttpOptions(user_agent=f"rbgctrl-daemon/{__version__}")  # hack/rbac.py tells it from commands by this
     if not settings.kube_api_qps:
-        return HttpOptions()
+        return options
     burst = settings.kube_api_burst or max(1, round(1.5 * settings.kube_api_qps))
-    return HttpOptions(rate=RateLimit(qps=settings.kube_api_qps, burst=burst))
+    return dataclasses.replace(options, rate=RateLimit(qps=settings.kube_api_qps, burst=burst))
 
 
 def _log_options(settings: Settings) -> LogOptions:

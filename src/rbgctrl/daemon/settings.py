@@ -85,8 +85,16 @@ class Settings(BaseModel):
         leader_election_namespace: namespace of the Lease; ``""`` means the pod's own or the kubeconfig's.
         max_concurrent_reconciles: workers of each controller.
         cache_sync_timeout: seconds after which caches that are not complete are reported as an error (and waited for).
-        enable_webhooks: ``all`` or ``none``. Default ``none`` (the reference manager: all): this version serves none,
-            and says so in the log when asked for all.
+        enable_webhooks: ``all`` or ``none``. Default ``none`` (the reference manager: all); the command line asks for
+            all inside a pod, since no API server reaches anything else.
+        webhook_host: address to serve them on; ``""`` for every interface.
+        webhook_port: port to serve them on; 0 for any free one.
+        webhook_cert_dir: directory with ``tls.crt`` and ``tls.key`` that somebody else keeps current; ``""`` for
+            certificates of our own, in the Secret ``rbgs-webhook-cert``.
+        webhook_service_name: Service in front of the webhooks.
+        webhook_service_namespace: its namespace and the Secret's; ``""`` means the pod's own or the kubeconfig's.
+        webhook_ca_bundle: whether ``caBundle`` of CRDs and webhook configuration is kept current; None does so unless
+            ``webhook_cert_dir`` is given.
         scheduler_name: gang scheduler whose PodGroups are written.
         enable_deprecated_workload_types: whether StatefulSet, Deployment and LeaderWorkerSet roles are managed.
         enable_port_allocator: whether host ports are allocated.
@@ -119,6 +127,12 @@ class Settings(BaseModel):
     max_concurrent_reconciles: Annotated[int, Field(ge=1)] = 10
     cache_sync_timeout: Duration = 120.0
     enable_webhooks: Literal["all", "none"] = "none"
+    webhook_host: str = ""
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] = 9443
+    webhook_cert_dir: str = ""
+    webhook_service_name: Annotated[str, Field(min_length=1)] = "rbgs-webhook-service"
+    webhook_service_namespace: str = ""
+    webhook_ca_bundle: bool | None = None
     scheduler_name: Literal["scheduler-plugins", "volcano"] = "scheduler-plugins"
     enable_deprecated_workload_types: bool = True
     enable_port_allocator: bool = False

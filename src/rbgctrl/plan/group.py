@@ -13,12 +13,12 @@ from rbgctrl.api import conditions, events, labels, names, roles
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleSpec, RoleStatus
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Condition, ObjectMeta
+from rbgctrl.api.ordering import Order, order
 from rbgctrl.api.validate import Finding, group_findings
 from rbgctrl.graph.nodes import GroupNode, RoleNode
 from rbgctrl.plan import discovery, workload
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
-from rbgctrl.plan.ordering import Order, order
 from rbgctrl.plan.patience import rest
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import expired, owner_reference, record_group

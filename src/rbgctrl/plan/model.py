@@ -57,7 +57,9 @@ class Apply:
 
     ``uid`` (when the object exists) fences against re-creation; ``version``, its resourceVersion when this was decided,
     against deciding on a past that the cluster has left: an object that changed since is not touched. Without ``uid``
-    it creates: what exists already under that name is touched only with ``adopt``, and only if nobody controls it.
+    it creates: what exists already under that name is touched only with ``adopt``, and only if nobody else controls it.
+    ``inherit`` is for what the reference controller made: what it owns under other names becomes ours first, so that
+    fields left out of the body go away.
     """
 
     kind: type[Resource]
@@ -66,6 +68,7 @@ class Apply:
     uid: str = ""
     version: str = ""
     adopt: bool = False
+    inherit: bool = False
     why: str = ""
 
 

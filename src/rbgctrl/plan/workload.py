@@ -18,6 +18,7 @@ from rbgctrl.api.core import Service
 from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Key
+from rbgctrl.api.patterns import RestartPolicyType
 from rbgctrl.api.roles import Pattern
 from rbgctrl.plan.compare import contains, fields, values
 from rbgctrl.plan.model import Apply
@@ -78,19 +79,37 @@ def unsupported(role: RoleSpec) -> str:
     return ""
 
 
-_IGNORED_ANNOTATIONS = (labels.INSTANCE_GANG_SCHEDULING, labels.INPLACE_SCHEDULING)
-_IGNORED_GROUP_ANNOTATIONS = (labels.GROUP_GANG_SCHEDULING, labels.GROUP_EXCLUSIVE_TOPOLOGY)
+_IGNORED_ANNOTATIONS = (labels.INSTANCE_GANG_SCHEDULING, labels.INPLACE_SCHEDULING, labels.RESTARTED_AT)
+_IGNORED_GROUP_ANNOTATIONS = (labels.GROUP_GANG_SCHEDULING, labels.GROUP_EXCLUSIVE_TOPOLOGY, labels.RESTARTED_AT)
+
+
+def unbuilt(group: RoleBasedGroup, role: RoleSpec) -> bool:
+    """Whether the reference controller's template of this role has parts that this build does not make.
+
+    Such a workload, when that controller made it, is left as it is: rebuilding it would take them away.
+    """
+    exclusive = group.metadata.annotations.get(labels.GROUP_EXCLUSIVE_TOPOLOGY)
+    return bool(role.engine_runtimes or exclusive or role.annotations.get(labels.INPLACE_SCHEDULING))
 
 
 def ignored(group: RoleBasedGroup) -> tuple[str, ...]:
     """What the group asks for and this build does nothing with, although its pods run: one entry per place."""
-    found = [f"annotation {key}" for key in _IGNORED_GROUP_ANNOTATIONS if group.metadata.annotations.get(key)]
+    found = _ignored_annotations(group.metadata.annotations, _IGNORED_GROUP_ANNOTATIONS)
     for role in group.spec.roles if group.spec is not None else ():
         asked = ["engineRuntimes"] if role.engine_runtimes else []
         asked += ["scalingAdapter"] if role.scaling_adapter is not None and role.scaling_adapter.enable else []
-        asked += [f"annotation {key}" for key in _IGNORED_ANNOTATIONS if role.annotations.get(key)]
+        asked += ["instanceTopologyConstraint"] if role.instance_topology_constraint is not None else []
+        if roles.restart_policy(role).type is RestartPolicyType.RECREATE_GROUP:
+            asked.append(f"restart policy {RestartPolicyType.RECREATE_GROUP.value}")
+        asked += _ignored_annotations(role.annotations, _IGNORED_ANNOTATIONS)
         found += [f"{what} of role {role.name}" for what in asked]
     return tuple(found)
+
+
+def _ignored_annotations(annotations: Mapping[str, str], ignored: tuple[str, ...]) -> list[str]:
+    keys = [key for key in ignored if annotations.get(key)]
+    keys += sorted(key for key in annotations if key.startswith(labels.PREFIX_PLACEMENT))
+    return [f"annotation {key}" for key in keys]
 
 
 def _standalone(request: WorkloadRequest) -> list[dict[str, Any]]:
@@ -180,7 +199,7 @@ def _set_body(request: WorkloadRequest) -> dict[str, Any]:
 def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply | None:
     """The apply that makes the role's RoleInstanceSet what it should be, or None when it already is."""
     body = _set_body(request)
-    if live is not None and _same_set(body, live):
+    if live is not None and (_same_set(body, live) or (_foreign_made(live) and unbuilt(request.group, request.role))):
         return None
     body = stamped(body, request.group.metadata)  # after comparing: a generation that changes nothing is no change
     if live is None:
@@ -192,8 +211,14 @@ def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply |
         body=body,
         uid=live.uid,
         version=live.metadata.resource_version,
+        inherit=_foreign_made(live),
         why="the workload differs from the role",
     )
+
+
+def _foreign_made(live: RoleInstanceSet) -> bool:
+    """Whether the reference controller made it and we have never written it."""
+    return labels.OWNER_GENERATION not in live.metadata.annotations
 
 
 def _same_set(body: Mapping[str, Any], live: RoleInstanceSet) -> bool:
@@ -267,4 +292,7 @@ def apply_service(request: WorkloadRequest, workload: RoleInstanceSet, live: Ser
         if same or meta.deleting:
             return None
     why = "the role has no Service yet" if live is None else "the Service differs from the role"
-    return Apply(kind=Service, key=key, body=body, uid=live.uid if live else "", adopt=True, why=why)
+    # Only what carries annotations of its role can lose some, and the first time that is seen is before ours are there.
+    first = bool(told) and live is not None and labels.ROLE_ANNOTATIONS not in live.metadata.annotations
+    uid = live.uid if live else ""
+    return Apply(kind=Service, key=key, body=body, uid=uid, adopt=True, inherit=first, why=why)

@@ -19,8 +19,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 
+from rbgctrl.api.inheritance import inherited
 from rbgctrl.api.meta import OwnerReference, Resource
 from rbgctrl.client import (
     AlreadyExistsError,
@@ -161,6 +163,8 @@ class Executor:
 
     async def _apply(self, action: Apply, request: Request) -> None:
         uid, version = action.uid, action.version or ("" if action.uid else _NEVER)
+        if action.inherit and uid:
+            version = await self._inherit(action, uid, version)
         try:
             obj = await self._client.apply(action.kind, action.key, _fenced(action.body, uid, version))
         except ConflictError:
@@ -170,15 +174,36 @@ class Executor:
         self._seen(obj, request)
 
     async def _taken(self, action: Apply) -> Resource:
-        """The object under a name that seemed free: another look decides about it when it is the owner's already."""
+        """The object under a name that seemed free: another look decides about it when it is the owner's already.
+
+        One to adopt may lack the label by which it is watched, so there would never be another look.
+        """
         obj = await self._client.get(action.kind, action.key)
         controller = obj.metadata.controller()
-        if controller is None and action.adopt:
-            return await self._client.apply(action.kind, action.key, _fenced(action.body, obj.uid, ""))
-        if controller is None or controller.uid not in _owners(action.body):
+        ours = controller is not None and controller.uid in _owners(action.body)
+        if action.adopt and (ours or controller is None):
+            version = await self._inherit(action, obj.uid, "") if ours else ""
+            return await self._client.apply(action.kind, action.key, _fenced(action.body, obj.uid, version))
+        if not ours:
             self._cache.observe(obj)
             raise _foreign(obj, controller)
         return obj
+
+    async def _inherit(self, action: Apply, uid: str, version: str) -> str:
+        """Make what the reference controller's writers own ours; returns the version to apply on."""
+        kind = action.kind.KIND
+        path = kind.path(action.key.namespace, action.key.name)
+        metadata = msgspec.json.decode(await self._client.get_raw(path))["metadata"]
+        found = inherited(metadata.get("managedFields") or (), kind.api_version, self._client.field_manager)
+        if found is None or version not in ("", metadata["resourceVersion"]):
+            return version  # the apply itself says that this was decided on a past
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "replace", "path": "/metadata/managedFields", "value": found},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        ]
+        obj = await self._client.patch(action.kind, action.key, operations, type=PatchType.JSON)
+        return obj.metadata.resource_version if version else ""
 
     async def _patch(self, action: Patch, request: Request) -> None:
         body, how = _patch_body(action)

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
-from rbgctrl.api import labels
 from rbgctrl.api.meta import Kind
+from rbgctrl.sim.celrules import RULES, Holds
 from rbgctrl.sim.kinds import Column, Names, Row, Scale
 from rbgctrl.sim.openapischema import compile_schema
 from rbgctrl.sim.schema import ANY, Schema
 from rbgctrl.sim.status import not_implemented
+from rbgctrl.sim.versions import version_of
 
 __all__ = ["CRDS", "RULES", "established", "rows_of"]
 
 CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
-
-
-def _leader_only(role: Any) -> bool:
-    pattern = role.get("leaderWorkerPattern") or {}
-    if pattern.get("sharedServiceSelection") != "LeaderOnly":
-        return True
-    workload = (role.get("annotations") or {}).get(labels.ROLE_WORKLOAD_TYPE)
-    return workload in (None, labels.WORKLOAD_TYPE_ROLE_INSTANCE_SET)
-
-
-RULES: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "self.maxDelaySeconds >= self.baseDelaySeconds": lambda self: self["maxDelaySeconds"] >= self["baseDelaySeconds"],
-    "!(has(self.template) && has(self.templateRef))": lambda self: not ("template" in self and "templateRef" in self),
-    "!(has(self.standalonePattern) && has(self.leaderWorkerPattern))": (
-        lambda self: not ("standalonePattern" in self and "leaderWorkerPattern" in self)
-    ),
-}
-"""Cross-field rules by their text. A schema with a rule that is not here is refused, not half obeyed."""
-
-_LEADER_ONLY_START: Final = "!has(self.leaderWorkerPattern) || !has(self.leaderWorkerPattern.sharedServiceSelection)"
 _META: Final = ("apiVersion", "kind", "metadata")
 
 
-class _Rules(dict[str, Callable[[Any], bool]]):
-    def __missing__(self, rule: str) -> Callable[[Any], bool]:
-        if rule.startswith(_LEADER_ONLY_START):
-            return _leader_only
+class _Rules(dict[str, Holds]):
+    def __missing__(self, rule: str) -> Holds:
         raise not_implemented(f"the validation rule {rule!r}")
 
 
@@ -55,8 +34,12 @@ def rows_of(crd: Mapping[str, Any]) -> list[Row]:
         Refusal: 501, a schema has a rule that cannot be evaluated.
     """
     spec = crd["spec"]
-    versions = [version for version in spec.get("versions", ()) if version.get("served")]
-    return [_row(spec, version) for version in sorted(versions, key=lambda version: not version.get("storage"))]
+    versions = sorted(spec.get("versions", ()), key=lambda version: not version.get("storage"))
+    rows = [_row(spec, version) for version in versions]
+    webhook = (spec.get("conversion") or {}).get("strategy") == "Webhook"
+    for row in rows[1:]:
+        row.version = version_of(row, rows[0], webhook=webhook)
+    return [row for row, version in zip(rows, versions, strict=True) if version.get("served")]
 
 
 def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
@@ -66,6 +49,7 @@ def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
     kind: Kind[Any] = Kind(
         spec["group"], version["name"], names["kind"], names["plural"], spec.get("scope") == "Namespaced"
     )
+    schema, validated = _schema(_Same(source))
     return Row(
         kind=kind,
         names=Names(
@@ -73,25 +57,47 @@ def _row(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Row:
             short=tuple(names.get("shortNames") or ()),
             categories=tuple(names.get("categories") or ()),
         ),
-        schema=_schema(orjson.dumps(source)),
+        schema=schema,
         custom=True,
         status="status" in subresources,
         scale=_scale(subresources.get("scale")),
         generation=True,
         source=source,
-        validated="x-kubernetes-validations" in str(source),
+        validated=validated,
         columns=tuple(_columns(version.get("additionalPrinterColumns") or ())),
         list_kind=names.get("listKind", ""),
+        deprecation=_deprecation(kind, version),
     )
 
 
-@lru_cache(maxsize=64)
-def _schema(source: bytes) -> Schema:
-    """A compiled schema; the same definitions are installed in every server of a test run."""
-    schema = compile_schema(orjson.loads(source), _Rules(RULES))
+def _deprecation(kind: Kind[Any], version: Mapping[str, Any]) -> str:
+    if not version.get("deprecated"):
+        return ""
+    return version.get("deprecationWarning") or f"{kind.api_version} {kind.kind} is deprecated"
+
+
+class _Same:
+    """A schema as a key of the cache: one object equals only itself, and none of those that are stored ever changes."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        self.source = source
+
+    def __hash__(self) -> int:
+        return id(self.source)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.source is other.source
+
+
+@lru_cache(maxsize=256)
+def _schema(key: _Same) -> tuple[Schema, bool]:
+    """A compiled schema, and whether it has rules; servers of a test run share the definitions they install."""
+    schema = compile_schema(key.source, _Rules(RULES))
     for name in _META:
         schema.fields[name] = ANY  # looked after by the server itself
-    return schema
+    return schema, b"x-kubernetes-validations" in orjson.dumps(key.source)
 
 
 def _scale(source: Mapping[str, str] | None) -> Scale | None:

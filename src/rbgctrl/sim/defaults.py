@@ -22,6 +22,7 @@ __all__ = [
     "node",
     "pod",
     "pod_template",
+    "readmitted_pod",
     "replica_set",
     "secret",
     "service",
@@ -82,7 +83,6 @@ def pod(obj: Obj, old: Obj | None) -> Obj:
             spec[field] = [_requesting(container) for container in spec[field]]
     if old is not None:
         spec = _with(spec, {name: old["spec"][name] for name in _ADMITTED if name in old["spec"]})
-        spec = {**spec, "tolerations": _tolerations(spec.get("tolerations") or [])}
     return {**obj, "spec": spec}
 
 
@@ -104,6 +104,16 @@ def admitted_pod(obj: Obj, now: str) -> Obj:
     if spec.get("schedulingGates"):
         status["conditions"] = [{**_GATED, "lastTransitionTime": now}]
     return {**obj, "spec": spec, "status": status}
+
+
+def readmitted_pod(obj: Obj, old: Obj) -> Obj:
+    """A changed pod as admission leaves it: tolerations of lost nodes come back."""
+    spec = obj["spec"]
+    if spec is old["spec"]:
+        return obj
+    given = spec.get("tolerations") or []
+    tolerations = _tolerations(given)
+    return obj if len(tolerations) == len(given) else {**obj, "spec": {**spec, "tolerations": tolerations}}
 
 
 def _pod_spec(spec: Obj) -> Obj:

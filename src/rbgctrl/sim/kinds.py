@@ -12,6 +12,7 @@ from rbgctrl.api.meta import Kind
 from rbgctrl.sim.schema import ANY, Schema
 from rbgctrl.sim.status import Cause
 from rbgctrl.sim.storage import Obj
+from rbgctrl.sim.versions import Version
 
 __all__ = ["Column", "KindTable", "Names", "Row", "Scale"]
 
@@ -76,6 +77,7 @@ class Row:
         returns_object: a delete that removes the object answers with it instead of a ``Status``.
         selectable: fields for field selectors, beside name and namespace.
         admit: last touches to a new object, of fields nobody owns: ``(object, present time) -> object``.
+        readmit: the same for a changed object: ``(object, object before) -> object``.
         prepare: see :data:`Prepare`.
         check: see :data:`Check`.
         zero: the empty object as Go's types have it; decides which parents appear in managed fields.
@@ -84,6 +86,8 @@ class Row:
         put_creates: an update of what does not exist creates it.
         versioned: an update must say which version it is based on.
         validated: it has rules beside its schema, which are skipped when the schema is broken.
+        version: how it is stored, when in another version than its own.
+        deprecation: what to warn of in every answer; ``""`` for nothing.
     """
 
     kind: Kind[Any]
@@ -99,6 +103,7 @@ class Row:
     selectable: tuple[str, ...] = ()
     prepare: Prepare | None = None
     admit: Callable[[Obj, str], Obj] | None = None
+    readmit: Callable[[Obj, Obj], Obj] | None = None
     check: Check | None = None
     zero: Obj = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
@@ -106,6 +111,8 @@ class Row:
     put_creates: bool = False
     versioned: bool = False
     validated: bool = False
+    version: Version | None = None
+    deprecation: str = ""
     resource: str = ""
     list_kind: str = ""
     fields: frozenset[str] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rbgctrl.sim.kinds import KindTable, Row
+from rbgctrl.sim.schema import ANY, Schema
 
 __all__ = ["group_document", "index", "swagger"]
 
@@ -52,8 +53,25 @@ def _identity(row: Row) -> dict[str, str]:
 
 
 def _schema(row: Row) -> dict[str, Any]:
-    source = dict(row.source) or {"type": "object"}
+    source = dict(row.source) or _outline(row.schema)
     return {**source, "x-kubernetes-group-version-kind": [_identity(row)]}
+
+
+_TYPES: Final = {"quantity": "string", "": "object"}
+
+
+def _outline(schema: Schema) -> dict[str, Any]:
+    """A built-in kind's schema for people who ask what fields there are: names and types, nothing to validate by."""
+    if schema.type == "intstr":
+        return {"type": "string", "format": "int-or-string"}
+    found: dict[str, Any] = {"type": _TYPES.get(schema.type, schema.type)}
+    if schema.fields:
+        found["properties"] = {name: _outline(field) for name, field in sorted(schema.fields.items())}
+    if schema.extra is not None:
+        found["additionalProperties"] = _outline(schema.extra)
+    if schema.type == "array":
+        found["items"] = _outline(schema.items or ANY)
+    return found
 
 
 def _paths(row: Row) -> dict[str, Any]:

@@ -12,7 +12,10 @@ from rbgctrl.sim.status import Cause
 __all__ = ["compile_schema"]
 
 
-def compile_schema(source: Mapping[str, Any], rules: Mapping[str, Callable[[Any], bool]] | None = None) -> Schema:
+_Rules: TypeAlias = Mapping[str, Callable[[Any], bool]]
+
+
+def compile_schema(source: Mapping[str, Any], rules: _Rules | None = None) -> Schema:
     """A schema from OpenAPI v3 as CustomResourceDefinitions write it.
 
     Args:
@@ -22,18 +25,24 @@ def compile_schema(source: Mapping[str, Any], rules: Mapping[str, Callable[[Any]
     Raises:
         KeyError: a rule has no test.
     """
-    rules = rules or {}
+    return _compile(source, rules or {}, {})
+
+
+def _compile(source: Mapping[str, Any], rules: _Rules, made: dict[int, Schema]) -> Schema:
+    """``made`` are the parts so far by ``id``: definitions may use one value in many places."""
+    if id(source) in made:
+        return made[id(source)]
     schema = Schema("intstr" if source.get("x-kubernetes-int-or-string") else source.get("type", ""))
     schema.format = source.get("format", "")
     properties = source.get("properties", {})
-    schema.fields = {name: compile_schema(item, rules) for name, item in properties.items()}
+    schema.fields = {name: _compile(item, rules, made) for name, item in properties.items()}
     extra = source.get("additionalProperties")
     if isinstance(extra, Mapping):
-        schema.extra = compile_schema(extra, rules)
+        schema.extra = _compile(extra, rules, made)
     elif extra is True:
         schema.extra = ANY
     if "items" in source:
-        schema.items = compile_schema(source["items"], rules)
+        schema.items = _compile(source["items"], rules, made)
     schema.open = bool(source.get("x-kubernetes-preserve-unknown-fields"))
     schema.nullable = bool(source.get("nullable"))
     schema.custom = True
@@ -51,6 +60,7 @@ def compile_schema(source: Mapping[str, Any], rules: Mapping[str, Callable[[Any]
     schema.checks = tuple(_checks(source))
     if schema.checks or schema.rules:
         schema.plain = None
+    made[id(source)] = schema
     return schema
 
 
@@ -142,7 +152,7 @@ def _pattern(text: str) -> Check:
     compiled = re.compile(re.sub(r"(?<!\\)\$(?=[)|]|$)", r"\\Z", text))
 
     def check(value: Any, place: Place) -> Cause | None:
-        if compiled.search(value):
+        if not isinstance(value, str) or compiled.search(value):  # a number or text may be a number
             return None
         where = place_text(place)
         message = f"Invalid value: {shown(value)}: {where} in body should match '{text}'"

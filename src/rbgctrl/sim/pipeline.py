@@ -104,7 +104,8 @@ def create(
         obj.pop("status", None)
         if not row.custom:
             obj["status"] = {}
-    obj = _admitted(server, row, obj, None, write, found)
+    obj = _prepared(row, obj, None, write, found)
+    obj = _checked(server, row, obj, None, write, found)
     key = Key(namespace if row.kind.namespaced else "", name)
     present = server.storage.get(row.resource, key)
     if present is not None:
@@ -184,15 +185,17 @@ def change(
     metadata = settled_metadata(row, metadata, before["metadata"], found)
     obj = {name: before[name] if name in before and before[name] == item else item for name, item in obj.items()}
     obj = _half(row, {**obj, "metadata": metadata}, before, write.manager.subresource)
-    obj = _admitted(server, row, obj, before, write, found)
+    wanted = _prepared(row, obj, before, write, found)
+    readmitted = wanted if row.readmit is None else row.readmit(wanted, before)
+    obj = _checked(server, row, readmitted, before, write, found)
     warnings = _warnings(write, found)
-    if entries is None and obj == before:
+    if entries is None and wanted == before:
         return Outcome(before, old, warnings)
     if _bumps(row, obj, before):
         obj["metadata"]["generation"] = before["metadata"].get("generation", 0) + 1
     now = server.now_text()
     if entries is None:
-        entries = after_write(row, before, obj, write.manager, now)
+        entries = after_write(row, before, wanted, write.manager, now)
     if entries:
         obj["metadata"]["managedFields"] = entries
     else:
@@ -290,7 +293,8 @@ def _finished(obj: Obj) -> bool:
 # Both -----------------------------------------------------------------------------------------------------------------
 
 
-def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
+def _prepared(row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
+    """The object with its defaults, as its writer is said to have written it."""
     obj = _by_schema(row, obj, before, found)
     if found.causes and not row.custom:
         raise _wrong_type(row, found)
@@ -299,6 +303,11 @@ def _admitted(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: 
     if found.unknown and write.strict:
         listed = ", ".join(f'unknown field "{place}"' for place in sorted(found.unknown))
         raise UndecodableRefusal(row.kind.kind, row.kind.version, f"strict decoding error: {listed}")
+    return obj
+
+
+def _checked(server: ApiServer, row: Row, obj: Obj, before: Obj | None, write: Write, found: Found) -> Obj:
+    """The object with metadata of its own; refused when it breaks a rule."""
     metadata = obj["metadata"]
     causes = metadata_rules(row, metadata, None if before is None else before["metadata"])
     causes += _schema_causes(row, found, causes, status=write.manager.subresource == "status")

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from rbgctrl import crds
+from rbgctrl.api.conversion import RULES
 from rbgctrl.api.meta import Key
 from rbgctrl.client.observe import ClientObserver
 from rbgctrl.client.transport import ApiRequest, ApiResponse, Verb
@@ -36,6 +37,7 @@ from rbgctrl.sim.transport import InProcessTransport
 from rbgctrl.sim.verbs.delete import DeleteOptions, delete_collection, delete_object, remove
 from rbgctrl.sim.verbs.read import get_object, list_objects
 from rbgctrl.sim.verbs.write import apply_object, create_object, patch_object, replace_object
+from rbgctrl.sim.versions import CONVERSION, viewed
 from rbgctrl.sim.watch import BrokenWatchError, Hub, Watch
 
 __all__ = ["BODY_MAX", "Admission", "ApiServer", "Audited", "ServerOptions"]
@@ -157,14 +159,22 @@ class ApiServer:
         if request.body is not None and len(request.body) > BODY_MAX:
             raise Refusal(413, "RequestEntityTooLarge", f"Request entity too large: limit is {BODY_MAX}", details={})
         call = self._call(request, user, agent)
-        method = request.method
+        if not call.row.deprecation:
+            return await ApiServer._answer(viewed(self, call.row), call, request.method)
+        try:
+            response = await ApiServer._answer(viewed(self, call.row), call, request.method)
+        except Refusal as refusal:
+            response = refusal.response()
+        return _warned(response, call.row.deprecation)
+
+    async def _answer(self, call: Call, method: str) -> ApiResponse:
         if call.subresource not in ("", "status"):
-            return self._subresource(call)
+            return ApiServer._subresource(self, call)
         if call.subresource and method == "GET":
             return await get_object(self, call)
         if method == "GET":
             return await (get_object(self, call) if call.key.name else list_objects(self, call))
-        return self._write(call, method)
+        return ApiServer._write(self, call, method)
 
     def _write(self, call: Call, method: str) -> ApiResponse:
         if not call.key.name and call.row.kind.namespaced and not call.key.namespace:
@@ -325,11 +335,24 @@ class ApiServer:
         for name in _NAMESPACES:
             if self.storage.get("namespaces", Key("", name)) is None:
                 self.create("namespaces", {"metadata": {"name": name}}, user="system:apiserver")
-        for document in (*crds.documents(), *foreign.definitions()) if self.options.install_crds else ():
+        for document in (*crds.shared(), *foreign.definitions()) if self.options.install_crds else ():
             if self.storage.get(CRDS, Key("", document["metadata"]["name"])) is None:
-                self.create(CRDS, document, user="system:apiserver")
+                self.create(CRDS, _converted(document), user="system:apiserver")
         for record in self.storage.records(CRDS):
             self._serve(record)
+
+
+def _converted(document: Obj) -> Obj:
+    """A definition as installed beside a webhook, where its versions differ."""
+    spec = document["spec"]
+    if len(spec["versions"]) == 1 or RULES.get(spec["names"]["kind"]) is None:
+        return document
+    return {**document, "spec": {**spec, "conversion": CONVERSION}}
+
+
+def _warned(response: ApiResponse, text: str) -> ApiResponse:
+    warnings = [f'299 - "{text}"', *(value for name, value in response.headers.items() if name == "Warning")]
+    return replace(response, headers={**response.headers, "Warning": ", ".join(warnings)})
 
 
 def _no_subresource(row: Row, key: Key, name: str) -> Refusal:

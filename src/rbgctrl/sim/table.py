@@ -103,13 +103,15 @@ def _table(server: ApiServer, row: Row, body: Obj, include: str) -> Obj:
         *(row.columns or (Column(name="Age", path=".metadata.creationTimestamp", type="date"),)),
     )
     objects = body.get("items", [body])
+    head = {"kind": row.kind.kind, "apiVersion": row.kind.api_version}
     now = server.now()
     rows = []
     for obj in objects:
         cells = [obj["metadata"].get("name", ""), *(_cell(column, obj, now) for column in columns[1:])]
         entry: Obj = {"cells": cells}
         if include != "None":
-            entry["object"] = obj if include == "Object" else _partial(obj)
+            # Items of a list do not say what they are, objects of a table do.
+            entry["object"] = {**head, **obj} if include == "Object" else _partial(obj)
         rows.append(entry)
     metadata = body["metadata"] if "items" in body else {"resourceVersion": body["metadata"].get("resourceVersion", "")}
     definitions = [

@@ -75,6 +75,8 @@ class Watch:
         """Show a change, if it concerns this watch. ``lines`` are the event's lines made so far, by type."""
         if event.revision <= self.revision or not self._in_scope(event):
             return
+        if self.row.version is not None:
+            event, lines = self.row.version.shown(event), {}
         kind = self._seen_as(event)
         if kind is None:
             return
@@ -89,7 +91,8 @@ class Watch:
         """Show what exists first, as of ``revision``."""
         for event in events:
             if self._in_scope(event) and self._test(event.obj):
-                self._push(_line(ADDED, event.raw))
+                shown = event if self.row.version is None else self.row.version.shown(event)
+                self._push(_line(ADDED, shown.raw))
         self.revision = revision
         if end_mark:
             self.bookmark(revision, initial=True)

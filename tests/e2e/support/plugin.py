@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hack import rbac
 from hack.controlplane import Api, Cluster, ClusterOptions
 from hack.controlplane.build import ensure_built
 from rbgctrl.clock import new_id
@@ -33,8 +35,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     asyncio.run(shared.start())  # in the main thread, whose end ends the processes
     try:
         yield shared
+        note_rights(shared)
     finally:
         asyncio.run(shared.stop())
+
+
+def note_rights(cluster: Cluster) -> None:
+    """Compare what daemons asked of a cluster with what is known of them, or write it down (see ``hack/rbac.py``)."""
+    seen = rbac.seen_in(cluster.audit_events())
+    if path := os.environ.get(rbac.ENVIRONMENT):
+        rbac.add(seen, Path(path))
+    local = rbac.LOCAL  # tests choose their own names for these
+    unknown = sorted(str(right) for right in seen - rbac.known() if right.resource not in local)
+    assert not unknown, f"the daemon needs rights it does not have: {unknown}; see hack/rbac.py"
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from golden import SCENARIOS, Scenario, go, scenario
-from rbgctrl.api import canonical, gojson, labels
+from rbgctrl.api import canonical, gojson, labels, names
 from rbgctrl.api.groups import RoleBasedGroupSpec
 from rbgctrl.api.quantity import canonical as quantity
 
@@ -115,3 +115,60 @@ def test_a_role_hash_covers_the_template_it_refers_to() -> None:
 def test_known_hashes() -> None:
     assert canonical.group_hash(b"") == "65bb57b6b5"
     assert canonical.revision_hash(b"x", 0) != canonical.revision_hash(b"x", 1)
+
+
+@pytest.mark.parametrize(
+    ("digits", "text"),
+    [(str(digit), letter) for digit, letter in enumerate("456789bcdf")] + [("2166136261", "65bb57b6b5")],
+)
+def test_digits_of_a_hash_are_encoded_one_by_one(digits: str, text: str) -> None:
+    assert canonical.safe_encode(digits) == text
+
+
+def test_the_group_uid_is_the_sha1_of_its_key() -> None:
+    assert names.group_uid("ml", "llm") == "26b0a0edada839b26bf296191ecf0aaae8e525a0"
+
+
+_TEMPLATE = b'{"metadata":{},"spec":{"containers":%s}}'
+
+
+@pytest.mark.parametrize(
+    ("template", "encoded"),
+    [
+        # What Go's zero values leave out, and what pointers and required fields keep.
+        ({"spec": {"containers": []}}, _TEMPLATE % b"[]"),
+        ({"spec": {"containers": [{"name": "a", "image": "", "args": []}]}}, None),
+        (
+            {"spec": {"containers": [], "hostNetwork": False, "nodeSelector": {}, "tolerations": None}},
+            _TEMPLATE % b"[]",
+        ),
+        (
+            {"spec": {"containers": [], "terminationGracePeriodSeconds": 0, "enableServiceLinks": False}},
+            b'{"metadata":{},"spec":{"containers":[],"enableServiceLinks":false,"terminationGracePeriodSeconds":0}}',
+        ),
+        (
+            {"metadata": {"annotations": {"n": "<&\u2028", "é": "ü"}}, "spec": {"containers": None}},
+            b'{"metadata":{"annotations":{"n":"\\u003c\\u0026\\u2028","\xc3\xa9":"\xc3\xbc"}},"spec":{"containers":null}}',
+        ),
+        (
+            {"spec": {"containers": [{"resources": {"limits": {"m": "1024Mi", "c": "0.5", "z": 1}}, "name": "a"}]}},
+            _TEMPLATE % b'[{"name":"a","resources":{"limits":{"c":"500m","m":"1Gi","z":"1"}}}]',
+        ),
+        (
+            {"spec": {"containers": [{"name": "a", "securityContext": {"runAsUser": 0, "privileged": False}}]}},
+            _TEMPLATE % b'[{"name":"a","resources":{},"securityContext":{"privileged":false,"runAsUser":0}}]',
+        ),
+        (
+            {
+                "spec": {
+                    "containers": [{"name": "a", "readinessProbe": {"httpGet": {"port": "web"}, "periodSeconds": 0}}]
+                }
+            },
+            _TEMPLATE % b'[{"name":"a","readinessProbe":{"httpGet":{"port":"web"}},"resources":{}}]',
+        ),
+    ],
+    ids=str,
+)
+def test_zero_values_and_field_order_of_a_template_are_gos(template: dict[str, Any], encoded: bytes | None) -> None:
+    wanted = encoded or _TEMPLATE % b'[{"name":"a","resources":{}}]'
+    assert gojson.encode(canonical.go_pod_template(template)) == wanted

@@ -30,12 +30,19 @@ def test_a_number_is_itself(number: int, total: int) -> None:
     assert intstr.ceil(number, total) == intstr.floor(number, total) == intstr.legacy_floor(number, total) == number
 
 
-@pytest.mark.parametrize("value", ["", "5", "abc", "%", "5 %", "1.5%", "5%%", "٥%", "--5%"])
+@pytest.mark.parametrize(
+    "value", ["", "5", "abc", "%", "5 %", "1.5%", "5%%", "٥%", "--5%", f"{2**63}%", "9" * 5000 + "%"]
+)
 def test_anything_but_a_whole_percentage_is_an_error_that_names_it(value: str) -> None:
     for resolve in (intstr.ceil, intstr.floor):
         with pytest.raises(intstr.IntOrStringError, match="invalid value") as raised:
             resolve(value, 10)
         assert raised.value.value == value
+
+
+def test_leading_zeros_count_for_nothing() -> None:
+    assert intstr.percent("-" + "0" * 5000 + "7%") == -7
+    assert intstr.percent(f"{2**63 - 1}%") == 2**63 - 1
 
 
 def test_the_legacy_reading_takes_numbers_without_a_sign_and_signs_without_end() -> None:

@@ -38,7 +38,7 @@ def test_an_example_decodes_without_a_finding_and_fits_eight_nodes(file: Path) -
 
 
 def test_every_kustomization_lists_all_files_beside_it() -> None:
-    for folder in ("crd", "rbac", "manager"):
+    for folder in ("rbac", "manager"):
         listed = yaml.safe_load((_ROOT / "config" / folder / "kustomization.yaml").read_text())["resources"]
         present = {file.name for file in (_ROOT / "config" / folder).glob("*.yaml")} - {"kustomization.yaml"}
         assert set(listed) == present
@@ -49,9 +49,31 @@ def test_the_manager_runs_as_the_account_its_roles_are_bound_to() -> None:
     account = deployment["spec"]["template"]["spec"]["serviceAccountName"]
     namespace = deployment["metadata"]["namespace"]
     bindings = [item for item in _documents("rbac") if item["kind"].endswith("Binding")]
-    assert len(bindings) == 2
+    assert len(bindings) == 4
     for binding in bindings:
         assert binding["subjects"] == [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
+
+
+def test_the_manager_is_confined_and_reachable_where_its_probes_and_webhooks_are() -> None:
+    deployment = next(item for item in _documents("manager") if item["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert not container["securityContext"]["allowPrivilegeEscalation"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert f"--health-probe-bind-address=:{ports['probes']}" in container["args"]
+    assert {container[kind]["httpGet"]["port"] for kind in ("livenessProbe", "readinessProbe")} == {"probes"}
+    service = next(item for item in _documents("webhook") if item["kind"] == "Service")
+    assert [(port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [(443, ports["webhook"])]
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    budget = next(item for item in _documents("manager") if item["kind"] == "PodDisruptionBudget")
+    (spread,) = pod["topologySpreadConstraints"]
+    for selector in (service["spec"]["selector"], budget["spec"]["selector"]["matchLabels"]):
+        assert selector.items() <= labels
+    assert spread["labelSelector"]["matchLabels"].items() <= labels
 
 
 def test_no_rule_grants_everything() -> None:

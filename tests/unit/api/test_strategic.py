@@ -82,10 +82,31 @@ CASES: dict[str, tuple[Obj, Obj, Obj]] = {
         {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/a"]}},
         {"metadata": {"finalizers": ["b/b"]}},
     ),
-    "what was not there is taken without directives and nulls": (
+    "what was not there is taken without nulls and without what carries a directive": (
         {},
-        template({"name": "a", "image": None, "$patch": "merge"}, {"name": "b", "$patch": "delete"}),
+        template({"name": "a", "image": None}, {"name": "b", "$patch": "delete"}, {"name": "c", "$patch": "merge"}),
         template({"name": "a"}),
+    ),
+    # From here on: found by the drawn patches of tests/e2e/test_strategic.py.
+    "an object with a directive is nothing where there was none": (
+        template(A),
+        {"metadata": {"labels": {"a": "1", "$patch": "replace"}}, "spec": {"nodeSelector": {"$patch": "delete"}}},
+        {"metadata": {}, **template(A)},
+    ),
+    "a list that is replaced keeps items with a directive, without it": (
+        template(A, tolerations=[{"key": "a"}]),
+        {"spec": {"tolerations": [{"key": "b", "operator": None, "$patch": "delete"}]}},
+        template(A, tolerations=[{"key": "b"}]),
+    ),
+    "an object that is replaced keeps objects with a directive, without it": (
+        template(A, securityContext={"runAsUser": 1}),
+        {"spec": {"$patch": "replace", "securityContext": {"fsGroup": 1, "$patch": "delete"}}},
+        {"spec": {"securityContext": {"fsGroup": 1}}},
+    ),
+    "a null need not be among the keys to retain": (
+        template(A, hostname="h"),
+        {"spec": {"$retainKeys": ["containers"], "hostname": None}},
+        template(A),
     ),
 }
 
@@ -104,6 +125,8 @@ WRONG: dict[str, Obj] = {
     "keys to retain that leave out the change": {"spec": {"$retainKeys": ["volumes"], "hostname": "h"}},
     "keys to retain that are no list": {"spec": {"$retainKeys": "volumes"}},
     "an order that is no list": {"spec": {"$setElementOrder/containers": "a"}},
+    "an order of no elements": {"spec": {"$setElementOrder/volumes": [{"name": "v"}], "volumes": []}},
+    "an order of what is removed": {"spec": {"$setElementOrder/containers": [{"name": "b"}], "containers": None}},
     "an order that contradicts the list": {
         "spec": {
             "$setElementOrder/containers": [{"name": "b"}, {"name": "a"}],

@@ -193,8 +193,13 @@ def test_a_rollout_that_can_never_move_is_refused() -> None:
     assert "cannot both be 0" in _only(_rollout(maxUnavailable=0)).message
     assert "cannot both be 0" in _only(_rollout(maxUnavailable="0%", maxSurge="0%")).message
     assert group_findings(_group(_rollout(maxUnavailable=0, maxSurge=1))) == ()
-    assert group_findings(_group(_rollout(maxUnavailable="10%"))) == ()
     assert group_findings(_group(_rollout(replicas=0, maxUnavailable=0))) == ()
+
+
+def test_a_limit_below_one_replica_runs_as_rounded_up_and_is_only_warned_about() -> None:
+    assert _only(_rollout(maxUnavailable="10%")).severity is Severity.WARNING
+    assert group_findings(_group(_rollout(maxUnavailable="10%", maxSurge=1))) == ()
+    assert group_findings(_group(_rollout(replicas=10, maxUnavailable="10%"))) == ()
 
 
 @pytest.mark.parametrize("field", ["maxSurge", "maxUnavailable", "partition"])

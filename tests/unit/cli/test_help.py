@@ -58,7 +58,7 @@ def test_the_flags_of_run_come_in_sections(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     titles = [line.removesuffix(":") for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")]
     assert titles == [
-        *("Which cluster", "What is managed", "Metrics and health", "Several replicas", "Pace"),
+        *("Which cluster", "What is managed", "Metrics and health", "Webhooks", "Several replicas", "Pace"),
         *("Logs and process", "Options"),
     ]
 
@@ -74,6 +74,7 @@ def test_run_has_one_flag_for_each_setting_with_the_same_default() -> None:
     assert set(flags) == set(Settings.model_fields)
     written = {name: flag.default for name, flag in flags.items()}
     written["namespaces"] = tuple(written["namespaces"] or ())
+    written["enable_webhooks"] = written["enable_webhooks"] or "none"  # outside a pod
     written["cache_sync_timeout"] = parse_duration(written["cache_sync_timeout"])
     assert written == {name: field.default for name, field in Settings.model_fields.items()}
 

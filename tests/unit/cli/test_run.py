@@ -22,7 +22,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     return found
 
 
-def test_without_flags_the_daemon_has_its_own_defaults(started: list[Settings]) -> None:
+def test_without_flags_the_daemon_has_its_own_defaults(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert main(["run"]) == 0
     assert started == [Settings()]
 
@@ -43,6 +46,11 @@ def test_without_flags_the_daemon_has_its_own_defaults(started: list[Settings]) 
         (["--namespaces", "a,b", "--namespaces", "c"], {"namespaces": ("a", "b", "c")}),
         (["--log-level", "debug", "--log-format", "console"], {"log_level": "debug", "log_format": "console"}),
         (["--enable-webhooks=none", "--scheduler-name=volcano"], {"scheduler_name": "volcano"}),
+        (["--enable-webhooks=all", "--webhook-port=0"], {"enable_webhooks": "all", "webhook_port": 0}),
+        (
+            ["--webhook-cert-dir", "/certs", "--webhook-ca-bundle"],
+            {"webhook_cert_dir": "/certs", "webhook_ca_bundle": True},
+        ),
     ],
 )
 def test_flags_become_settings(started: list[Settings], flags: list[str], expected: dict[str, Any]) -> None:
@@ -55,6 +63,17 @@ def test_the_pods_namespace_is_where_the_lease_is(started: list[Settings], monke
     assert main(["run", "--leader-elect"]) == 0
     assert main(["run", "--leader-elect", "--leader-election-namespace", "other"]) == 0
     assert [settings.leader_election_namespace for settings in started] == ["rbgs-system", "other"]
+
+
+def test_webhooks_are_served_in_a_pod_and_not_elsewhere_unless_asked(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("POD_NAMESPACE", "rbgs-system")
+    assert main(["run"]) == 0
+    assert main(["run", "--enable-webhooks", "none"]) == 0
+    assert [settings.enable_webhooks for settings in started] == ["all", "none"]
+    assert started[0].webhook_service_namespace == "rbgs-system"
 
 
 def test_a_person_gets_readable_logs_unless_told_otherwise(

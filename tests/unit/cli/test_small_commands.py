@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rbgctrl import crds as shipped
 from rbgctrl.cli import crds, main
 from rbgctrl.cli.completion import group_names
 from rbgctrl.version import __version__
@@ -44,7 +45,7 @@ def test_version_asks_the_server_when_told_to(server: ApiServer, capsys: pytest.
 
 def test_crds_are_printed_as_one_yaml_stream(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crds"]) == 0
-    found = list(yaml.safe_load_all(capsys.readouterr().out))
+    found = list(yaml.load_all(capsys.readouterr().out, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     assert {crd["kind"] for crd in found} == {"CustomResourceDefinition"}
     assert {crd["spec"]["names"]["plural"] for crd in found} >= KINDS
     assert [crd["metadata"]["name"] for crd in found] == [crd["metadata"]["name"] for crd in crds.manifests()]
@@ -68,9 +69,9 @@ def test_crds_that_are_never_served_are_named(server: ApiServer, capsys: pytest.
 
 
 def test_an_installation_without_crds_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(crds, "_PLACES", (tmp_path,))
+    monkeypatch.setattr(shipped, "documents", tuple)
     assert main(["crds"]) == 1
     assert "install it again" in capsys.readouterr().err
 

@@ -95,9 +95,9 @@ async def test_an_unforeseen_error_is_exit_1_with_a_traceback(tmp_path: Path, mo
 async def test_settings_without_effect_are_said(tmp_path: Path) -> None:
     async with serving(ApiServer(crds={})) as server:
         with capture_logs() as logs:
-            await process._main(settings(server, tmp_path, enable_webhooks="all", enable_port_allocator=True))
+            await process._main(settings(server, tmp_path, scheduler_name="volcano", enable_port_allocator=True))
     said = [entry["setting"] for entry in logs if "no effect" in entry["event"]]
-    assert said == ["--enable-webhooks", "--enable-port-allocator"]
+    assert said == ["--scheduler-name", "--enable-port-allocator"]
 
 
 async def test_flags_reach_what_they_are_about(tmp_path: Path) -> None:

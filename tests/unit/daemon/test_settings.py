@@ -57,7 +57,8 @@ def test_the_defaults_are_the_reference_managers_except_where_documented() -> No
     assert settings.enable_deprecated_workload_types is True
     assert (settings.enable_port_allocator, settings.port_allocate_strategy) == (False, "random")
     assert (settings.start_port, settings.port_range) == (30000, 5000)
-    # Ours: no client-side limit, plain metrics, no webhooks.
+    assert (settings.webhook_port, settings.webhook_service_name) == (9443, "rbgs-webhook-service")
+    # Ours: no client-side limit, plain metrics, no webhooks outside a pod.
     assert (settings.kube_api_qps, settings.kube_api_burst) == (0, 0)
     assert settings.metrics_secure is False
     assert settings.enable_webhooks == "none"

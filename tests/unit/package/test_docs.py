@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
 from typer.main import get_command
 
 from rbgctrl.cli.app import application
@@ -128,7 +130,16 @@ def test_every_command_and_flag_of_rbgctrl_that_is_named_exists(document: Path) 
         assert {word.partition("=")[0] for word in call if word.startswith("-")} <= options, call
 
 
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """No logs: what is shown may run a whole cluster a hundred times."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
 @documents
+@pytest.mark.usefixtures("quiet")
 def test_python_is_python_and_tests_that_are_shown_pass(document: Path) -> None:
     for block in blocks(document):
         if block.language != "python":

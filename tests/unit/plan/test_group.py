@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -263,6 +264,40 @@ def test_every_apply_and_delete_of_an_existing_object_is_fenced_by_its_uid(world
     assert all(item.uid for item in fenced)
 
 
+ASKED: dict[str, tuple[dict[str, Any], str]] = {
+    "a topology constraint": ({"instanceTopologyConstraint": {"pack": {"required": "leaf"}}}, "instanceTopology"),
+    "a placement annotation": (
+        {"annotations": {"placement.rbgctrl.io/pack": "required:leaf"}},
+        "placement.rbgctrl.io/pack",
+    ),
+    "a restart on demand": ({"annotations": {labels.RESTARTED_AT: "2026-01-01T00:00:00Z"}}, labels.RESTARTED_AT),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_what_is_ours_in_a_role_and_not_acted_on_yet_is_said(world: World, what: str) -> None:
+    fields, words = ASKED[what]
+    world.put(RoleBasedGroup, group("llm", role("a", **fields)))
+    world.settle()
+    conditions = {item["type"]: item for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]}
+    assert conditions["Ready"]["status"] == "True"
+    assert conditions["Degraded"]["reason"] == "FeatureNotActedOn"
+    assert words in conditions["Degraded"]["message"]
+    assert conditions["Degraded"]["message"].endswith("of role a")
+
+
+def test_recovery_of_the_whole_group_and_annotations_of_the_group_are_said_too(world: World) -> None:
+    pattern = {"template": {"spec": {"containers": [{"name": "c"}]}}, "restartPolicy": "RecreateRBGOnPodRestart"}
+    body = group("llm", {"name": "a", "replicas": 1, "leaderWorkerPattern": pattern})
+    body["metadata"]["annotations"] = {"placement.rbgctrl.io/plan": "on", labels.RESTARTED_AT: "2026-01-01T00:00:00Z"}
+    world.put(RoleBasedGroup, body)
+    world.settle()
+    conditions = {item["type"]: item for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]}
+    message = conditions["Degraded"]["message"]
+    for words in ("restart policy RecreateRBGOnPodRestart of role a", "placement.rbgctrl.io/plan", labels.RESTARTED_AT):
+        assert words in message
+
+
 def test_what_is_accepted_but_not_acted_on_is_said_in_a_condition_until_it_is_gone(world: World) -> None:
     asked = role("a", scalingAdapter={"enable": True}, engineRuntimes=[{"profileName": "p"}])
     world.put(RoleBasedGroup, group("llm", asked))
@@ -274,3 +309,40 @@ def test_what_is_accepted_but_not_acted_on_is_said_in_a_condition_until_it_is_go
     world.put(RoleBasedGroup, group("llm", role("a")))
     world.settle()
     assert [item["type"] for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]] == ["Ready"]
+
+
+def _as_upstream_made(world: World) -> dict[str, Any]:
+    """The set, without our stamp and with something in its template that we do not make."""
+    body = world.body(RoleInstanceSet, "llm-a")
+    del body["metadata"]["annotations"][labels.OWNER_GENERATION]
+    component = body["spec"]["roleInstanceTemplate"]["components"][0]
+    component["template"]["spec"]["containers"].append({"name": "sidecar", "image": "sidecar:1", "resources": {}})
+    return body
+
+
+def test_a_set_of_upstream_is_left_alone_while_its_role_asks_for_what_this_build_does_not_make(world: World) -> None:
+    asked = role("a", engineRuntimes=[{"profileName": "p"}])
+    world.put(RoleBasedGroup, group("llm", asked))
+    world.settle()
+    before = msgspec.json.encode(_as_upstream_made(world)["spec"])
+    world.settle()
+    assert msgspec.json.encode(world.body(RoleInstanceSet, "llm-a")["spec"]) == before
+    world.put(RoleBasedGroup, group("llm", role("a")))
+    world.settle()
+    assert b"sidecar" not in msgspec.json.encode(world.body(RoleInstanceSet, "llm-a")["spec"])
+
+
+def test_the_first_apply_to_what_upstream_made_takes_its_fields_over_and_no_later_one_does(world: World) -> None:
+    annotated = role("a", annotations={"x.example/y": "1"})
+    world.put(RoleBasedGroup, group("llm", annotated))
+    world.settle()
+    assert not [item for item in world.writes if isinstance(item, Apply) and item.inherit], "what we made is ours"
+    _as_upstream_made(world)
+    del world.body(Service, "s-llm-a")["metadata"]["annotations"][labels.ROLE_ANNOTATIONS]
+    world.settle()
+    for kind in (RoleInstanceSet, Service):
+        (first,) = [item for item in world.writes if isinstance(item, Apply) and item.kind is kind and item.inherit]
+        assert first.uid
+    world.put(RoleBasedGroup, group("llm", role("a", 3, annotations={"x.example/y": "2"})))
+    world.settle()
+    assert len([item for item in world.writes if isinstance(item, Apply) and item.inherit]) == 2

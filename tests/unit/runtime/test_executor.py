@@ -269,6 +269,52 @@ def test_what_nobody_controls_is_taken_over_by_uid_and_only_when_the_plan_says_s
     assert server.applied == [(None, "1"), (None, "1"), ("u1", None)]
 
 
+def test_an_object_of_the_owners_own_that_is_not_watched_is_applied_and_so_gets_its_label() -> None:
+    server, ledger = Taken("o1"), Ledger()
+    _apply_plan(_one(_service(adopt=True)), Server(server), ledger)
+    assert server.applied == [(None, "1"), ("u1", None)]
+    assert ledger.names() == ["observe", "wrote", "event"]
+
+
+class Inherited:
+    """A server on which the reference controller's binary owns fields, ``manager`` by name."""
+
+    def __init__(self, manager: str, rv: str = "7") -> None:
+        self.manager = manager
+        self.rv = rv
+        self.sent: list[Any] = []
+
+    def __call__(self, request: ApiRequest) -> ApiResponse | Exception:
+        if request.verb is Verb.GET:
+            entry = {"manager": self.manager, "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {}}}
+            metadata = {"name": "pod", "namespace": "ns", "resourceVersion": self.rv, "managedFields": [entry]}
+            return ApiResponse(status=200, body=msgspec.json.encode({"metadata": metadata}))
+        self.sent.append(msgspec.json.decode(request.body or b""))
+        return ApiResponse(status=200, body=_body(rv="8"))
+
+
+def _inheriting(version: str = "7") -> Apply:
+    return dataclasses.replace(_service(), uid="u1", version=version, inherit=True)
+
+
+def test_what_the_reference_controller_owns_becomes_ours_before_it_is_applied_to() -> None:
+    server = Inherited("manager")
+    _apply_plan(_one(_inheriting()), Server(server), Ledger())
+    (test, fields, version), applied = server.sent
+    assert (test["op"], test["path"], test["value"]) == ("test", "/metadata/uid", "u1")
+    assert [(item["manager"], item["operation"]) for item in fields["value"]] == [("rbg", "Apply")]
+    assert (version["path"], version["value"]) == ("/metadata/resourceVersion", "7")
+    assert applied["metadata"]["resourceVersion"] == "8", "the apply is fenced by what that made of it"
+
+
+@pytest.mark.parametrize(("manager", "rv"), [("kubectl-edit", "7"), ("manager", "9")])
+def test_nothing_is_inherited_from_anybody_else_or_from_an_object_that_changed_since(manager: str, rv: str) -> None:
+    server = Inherited(manager, rv)
+    _apply_plan(_one(_inheriting()), Server(server), Ledger())
+    (applied,) = server.sent
+    assert applied["metadata"]["resourceVersion"] == "7"
+
+
 def test_a_strategic_patch_is_sent_as_one() -> None:
     server = Server()
     patch = Patch(kind=Pod, key=POD, uid="u1", body={"status": {}}, type=PatchType.STRATEGIC, subresource="status")

@@ -128,6 +128,10 @@ async def test_tables_show_the_columns_of_the_kind() -> None:
         async with session.get("/api/v1/namespaces/default/pods/p", headers={"Accept": TABLE}) as response:
             table = await response.json()
         assert table["rows"][0]["cells"][:5] == ["p", "0/1", "Pending", "0", "0s"]
+        pods, whole = "/api/v1/namespaces/default/pods", {"includeObject": "Object"}  # as kubectl asks to sort
+        async with session.get(pods, headers={"Accept": TABLE}, params=whole) as response:
+            shown = (await response.json())["rows"][0]["object"]
+        assert (shown["kind"], shown["apiVersion"], shown["spec"]["containers"][0]["name"]) == ("Pod", "v1", "main")
 
 
 async def test_metadata_alone_can_be_asked_for_and_other_formats_cannot() -> None:
@@ -171,6 +175,11 @@ async def test_discovery_names_every_kind_once_with_its_subresources() -> None:
         async with session.get("/openapi/v3/apis/workloads.x-k8s.io/v1alpha2") as response:
             schemas = (await response.json())["components"]["schemas"]
         assert any("RoleBasedGroup" in name for name in schemas)
+        async with session.get("/openapi/v3/api/v1") as response:
+            schemas = (await response.json())["components"]["schemas"]
+        spec = schemas["io.k8s.api.core.v1.Pod"]["properties"]["spec"]
+        container = spec["properties"]["containers"]["items"]
+        assert container["properties"]["resources"]["properties"]["limits"]["additionalProperties"]["type"] == "string"
 
 
 @pytest.mark.parametrize(

@@ -59,9 +59,11 @@ class EndpointSlices:
     def _on_pod(self, event: StoredEvent) -> None:
         if event.old is not None and event.new is not None and _shown(event.old) == _shown(event.new):
             return
+        found = self._of(event.key.namespace, event.new)
         if event.old is None or event.new is None or _labels(event.old) != _labels(event.new):
             self._index(event)
-        for key in {**self._of(event.key.namespace, event.old), **self._of(event.key.namespace, event.new)}:
+            found = {**self._of(event.key.namespace, event.old), **found}
+        for key in found:
             pods = self._pods.setdefault(key, {})
             if event.new is not None and _selected(self._selectors[key], event.new):
                 pods[event.key] = None

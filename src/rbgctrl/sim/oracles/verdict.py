@@ -45,7 +45,7 @@ class Verdict:
 @cache
 def group_row() -> Row:
     """The embedded server's table row of RoleBasedGroups, as shipped."""
-    (found,) = [row for crd in crds.documents() for row in rows_of(crd) if row.resource == RoleBasedGroup.KIND.resource]
+    (found,) = [row for crd in crds.shared() for row in rows_of(crd) if row.kind == RoleBasedGroup.KIND]
     return found
 
 

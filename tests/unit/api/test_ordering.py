@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbgctrl.plan.ordering import order
+from rbgctrl.api.ordering import order
 
 
 def test_roles_without_dependencies_start_together_in_name_order() -> None:

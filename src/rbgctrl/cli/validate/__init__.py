@@ -1,0 +1,1 @@
+"""``rbgctrl validate``: manifests judged without a cluster."""
