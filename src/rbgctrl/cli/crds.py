@@ -1,11 +1,17 @@
-"""``rbgctrl crds``: the CustomResourceDefinitions that belong to this version, printed or installed."""
+"""``rbgctrl crds``: the CustomResourceDefinitions that belong to this version, printed or installed.
+
+Without the conversion webhook, which only an installation in the cluster has, the API server would store what a client
+writes in an older version cut down to the fields that both have. So here an older version of a kind that changed is
+served only where the cluster serves it already.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
+import msgspec
 import typer
 
 from rbgctrl import crds as shipped
@@ -29,7 +35,7 @@ def text() -> str:
     Raises:
         CliError: the installation is broken.
     """
-    return "".join(f"---\n{shipped.render(crd)}" for crd in manifests())
+    return "".join(f"---\n{shipped.render(_serving(crd))}" for crd in manifests())
 
 
 def manifests() -> list[dict[str, Any]]:
@@ -76,12 +82,48 @@ async def submit(client: Client, crds: list[dict[str, Any]], *, say: Say = lambd
     """
     for crd in crds:
         name = crd["metadata"]["name"]
-        await client.apply(CustomResourceDefinition, Key("", name), crd)
+        await client.apply(CustomResourceDefinition, Key("", name), _serving(crd, await _versions(client, name)))
         say(f"applied {name}")
 
 
+def _serving(crd: dict[str, Any], already: Collection[str] = ()) -> dict[str, Any]:
+    """The CRD, with only those versions served that need no conversion or are in ``already``."""
+    versions = crd["spec"]["versions"]
+    (stored,) = (version for version in versions if version["storage"])
+    fields = _undescribed(stored["schema"])
+    kept = [
+        {
+            **version,
+            "served": version["served"] and (version["name"] in already or _undescribed(version["schema"]) == fields),
+        }
+        for version in versions
+    ]
+    return {**crd, "spec": {**crd["spec"], "versions": kept}}
+
+
+def _undescribed(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_undescribed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: _undescribed(value)
+        for name, value in schema.items()
+        if name != "description" or not isinstance(value, str)
+    }
+
+
+async def _versions(client: Client, name: str) -> set[str]:
+    """Names of the versions that the cluster serves of a CRD."""
+    try:
+        found = await client.get_raw(CustomResourceDefinition.KIND.path("", name))
+    except NotFoundError:
+        return set()
+    return {version["name"] for version in msgspec.json.decode(found)["spec"]["versions"] if version["served"]}
+
+
 async def served(client: Client, crds: list[dict[str, Any]], *, within: float) -> None:
-    """Return once every version of each CRD is served.
+    """Return once the version each CRD is stored in is served.
 
     Args:
         client: of the cluster.
@@ -114,7 +156,7 @@ async def _served(client: Client, crd: dict[str, Any]) -> bool:
         return False
     spec = crd["spec"]
     for version in spec["versions"]:
-        if version["served"]:
+        if version["storage"]:
             path = f"/apis/{spec['group']}/{version['name']}/{spec['names']['plural']}"
             try:
                 await client.get_raw(path, (("limit", "1"),))

@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 from rbgctrl import crds as shipped
+from rbgctrl import sim
+from rbgctrl.api.core import CustomResourceDefinition
+from rbgctrl.api.meta import Key
 from rbgctrl.cli import crds, main
 from rbgctrl.cli.completion import group_names
 from rbgctrl.version import __version__
@@ -49,6 +52,29 @@ def test_crds_are_printed_as_one_yaml_stream(capsys: pytest.CaptureFixture[str])
     assert {crd["kind"] for crd in found} == {"CustomResourceDefinition"}
     assert {crd["spec"]["names"]["plural"] for crd in found} >= KINDS
     assert [crd["metadata"]["name"] for crd in found] == [crd["metadata"]["name"] for crd in crds.manifests()]
+    served = {
+        crd["spec"]["names"]["plural"]: [v["name"] for v in crd["spec"]["versions"] if v["served"]] for crd in found
+    }
+    assert served["rolebasedgroups"] == ["v1alpha2"], "without a webhook v1alpha1 would be cut down"
+    assert served["rolebasedgroupscalingadapters"] == ["v1alpha2", "v1alpha1"], "these are the same in both"
+
+
+@sim.virtual
+async def test_an_older_version_that_needs_conversion_is_served_only_where_it_is_already() -> None:
+    name = "rolebasedgroups.workloads.x-k8s.io"
+    (crd,) = (crd for crd in crds.manifests() if crd["metadata"]["name"] == name)
+    options = sim.ClusterOptions(server=sim.ServerOptions(install_crds=False))
+    async with sim.EmbeddedCluster(options) as cluster, cluster.client() as client:
+
+        async def installed() -> list[str]:
+            await crds.submit(client, [crd])
+            found = cluster.server.get("customresourcedefinitions.apiextensions.k8s.io", Key("", name))
+            assert found is not None
+            return [version["name"] for version in found["spec"]["versions"] if version["served"]]
+
+        assert await installed() == ["v1alpha2"]
+        await client.apply(CustomResourceDefinition, Key("", name), crd)
+        assert await installed() == ["v1alpha2", "v1alpha1"]
 
 
 def test_installing_crds_waits_until_they_are_served(server: ApiServer, capsys: pytest.CaptureFixture[str]) -> None:
