@@ -12,8 +12,9 @@ import pytest
 from e2e.support.groups import become_ready, group, role
 from hack.controlplane.waiting import eventually
 from rbgctrl.api.core import Node, Pod
+from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.meta import Key
-from rbgctrl.client import connect
+from rbgctrl.client import ForbiddenError, connect
 from rbgctrl.sim import (
     EPOCH,
     ClusterOptions,
@@ -148,3 +149,15 @@ async def test_in_real_time_other_programs_reach_it_over_http(tmp_path: Path) ->
                 return (await client.get(Pod, Key("default", "a"))).is_true("Ready")
 
             await eventually(ready, 60)
+
+
+@pytest.mark.parametrize("validation", [True, False])
+@virtual
+async def test_what_the_webhooks_refuse_is_refused_where_that_was_ordered(validation: bool) -> None:
+    body = group("llm", "default", role("decode", 1, "nobody"))
+    async with EmbeddedCluster(ClusterOptions(validation=validation)) as cluster, cluster.client() as client:
+        if not validation:
+            await client.create(RoleBasedGroup, body, "default")
+            return
+        with pytest.raises(ForbiddenError, match=r"dependencies\[0\]: nobody is no role of this group"):
+            await client.create(RoleBasedGroup, body, "default")

@@ -26,6 +26,7 @@ from rbgctrl.sim.loop import VirtualLoop
 from rbgctrl.sim.nodes import domain_nodes
 from rbgctrl.sim.server import ApiServer, ServerOptions
 from rbgctrl.sim.storage import Obj, StoredEvent
+from rbgctrl.sim.versions import webhook_admission
 
 __all__ = ["EPOCH", "ClusterOptions", "ControllerError", "EmbeddedCluster", "Observer", "observer"]
 
@@ -72,6 +73,8 @@ class ClusterOptions:
         scheduler: how pods are bound; None for no scheduler.
         lifecycle: how patient the cluster is with its nodes.
         workloads: which controllers of built-in kinds run.
+        validation: refuse what the admission webhooks refuse. Off by default, so that what they let nobody store can
+            be stored, and what controllers make of it be seen.
     """
 
     nodes: int | Sequence[Obj] = 8
@@ -82,6 +85,7 @@ class ClusterOptions:
     scheduler: SchedulerOptions | None = field(default_factory=SchedulerOptions)
     lifecycle: NodeOptions = field(default_factory=NodeOptions)
     workloads: Sequence[str] = WORKLOADS
+    validation: bool = False
 
 
 class EmbeddedCluster(Faults):
@@ -116,6 +120,8 @@ class EmbeddedCluster(Faults):
         self.now = options.now or (_virtual_clock(loop) if isinstance(loop, VirtualLoop) else utcnow)
         self.jitter = random.Random(options.seed).random  # noqa: S311 - spreads pauses, no secret
         self.server = ApiServer(now=self.now, seed=options.seed, options=options.server)
+        if options.validation:
+            self.server.admission.append(webhook_admission(self.server))
         self.controllers = Controllers(
             self.server,
             seed=options.seed,
