@@ -1,4 +1,4 @@
-"""Bytes as manifests, through all of ``rbgctrl validate`` and admission: nothing may raise.
+"""Bytes as manifests and as webhook requests, through validation, admission and conversion: nothing may raise.
 
 Needs atheris, which is no dependency of ours (``.venv/bin/pip install atheris``; Linux with clang's runtime):
 
@@ -10,9 +10,13 @@ as ``crash-*``; run the module with that file's name to see it again, then turn 
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rbgctrl.api.admission import AdmissionOptions
 
 __all__ = ["main", "one"]
 
@@ -39,6 +43,20 @@ def one(data: bytes) -> None:
         for new, old in zip(found, [None, *found], strict=False):
             verdict = review(kind, new, old, options, lambda _: 1)
             assert bool(verdict.message) is not verdict.allowed  # noqa: S101 - what is fuzzed for
+    _requests(data, options)
+
+
+def _requests(data: bytes, options: AdmissionOptions) -> None:
+    """The bytes as the body of a request to each webhook: there is an answer, and never that we failed."""
+    from rbgctrl.webhooks.reviews import VALIDATED, admit, answer_conversion  # noqa: PLC0415 - as above
+
+    answers = [answer_conversion(data)]
+    answers += [asyncio.run(admit(kind, data, options, _no_adapter)) for kind in VALIDATED]
+    assert all(answer.body and answer.code < 500 for answer in answers)  # noqa: S101 - what is fuzzed for
+
+
+async def _no_adapter(namespace: str, name: str) -> int | None:  # noqa: ARG001 - a cluster without adapters
+    return None
 
 
 def main(arguments: list[str]) -> None:

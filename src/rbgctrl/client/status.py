@@ -125,5 +125,6 @@ def _between(start: str, end: str) -> float:
 
 def _readable(body: bytes) -> str:
     text = _INVISIBLE.sub(" ", body[:4096].decode("utf-8", "replace"))
-    text = _TOKEN_LIKE.sub("[removed]", " ".join(text.split()))
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(text.split()))
+    text = _TOKEN_LIKE.sub("[removed]", text)
     return text if len(text) <= _TEXT_SHOWN else text[: _TEXT_SHOWN - 1] + "…"

@@ -226,6 +226,66 @@ async def objects_that_cannot_work_are_denied_in_both_versions(api: Api) -> None
     await api.create(GroupV1, _old())
 
 
+_ROLLOUTS: Final[tuple[tuple[int, Obj, str], ...]] = (
+    (2, {"maxUnavailable": 0}, "maxSurge and maxUnavailable cannot both be 0"),
+    (0, {"maxUnavailable": 0}, ""),
+    (2, {"maxUnavailable": 0, "maxSurge": 1}, ""),
+    (4, {"maxUnavailable": "10%"}, "less than one of 4 replicas"),
+    (10, {"maxUnavailable": "10%"}, ""),
+    (2, {"partition": 2}, "partition"),
+    (2, {"partition": 1}, ""),
+    (2, {"partition": "100%"}, "partition"),
+    (2, {"maxSurge": "abc"}, "maxSurge"),
+    (2, {"maxSurge": "5"}, "maxSurge"),
+    (2, {"maxUnavailable": "some"}, "maxUnavailable"),
+)
+"""Replicas, ``rollingUpdate``, and what the refusal names; ``""`` for what is accepted."""
+
+
+async def _told(api: Api, body: Obj) -> str:
+    """What creating it is refused with; ``""`` when it is not."""
+    try:
+        await api.create(RoleBasedGroup, body)
+    except (ForbiddenError, InvalidError) as error:
+        return str(error)
+    return ""
+
+
+async def rollouts_are_judged_as_the_contract_says(api: Api) -> None:
+    for number, (replicas, rolling, why) in enumerate(_ROLLOUTS):
+        role = {"name": "web", "replicas": replicas, "rolloutStrategy": {"rollingUpdate": rolling}}
+        spec = {"roles": [{**role, "standalonePattern": {"template": _pod()}}]}
+        told = await _told(api, {"metadata": {"name": f"g{number}"}, "spec": spec})
+        assert bool(told) is bool(why), (replicas, rolling, told)
+        assert why in told, told
+        assert not told or "spec.roles[0].rolloutStrategy.rollingUpdate" in told
+
+
+async def names_of_groups_are_labels(api: Api) -> None:
+    for name, fits in (("a.b", False), ("a" * 64, False), ("a", True)):
+        told = await _told(api, {**_new(), "metadata": {"name": name}})
+        assert ("metadata.name" in told) is not fits, told
+
+
+async def a_stored_object_with_a_fault_can_be_edited_and_a_new_fault_not(api: Api) -> None:
+    def body(replicas: int, partition: int, label: str, **more: int) -> Obj:
+        rolling = {"rollingUpdate": {"partition": partition, **more}}
+        role = {"name": "web", "replicas": replicas, "rolloutStrategy": rolling}
+        spec = {"roles": [{**role, "standalonePattern": {"template": _pod()}}]}
+        return {"metadata": {"name": "g", "labels": {"a": label}}, "spec": spec}
+
+    await api.create(RoleBasedGroup, body(4, 3, "1"))
+    await api.patch(RoleBasedGroup, "g", body(2, 3, "2"))  # scaling is no edit of the rollout
+    await api.patch(RoleBasedGroup, "g", body(2, 3, "3"))
+    try:
+        await api.patch(RoleBasedGroup, "g", body(2, 3, "4", maxUnavailable=0))
+    except (ForbiddenError, InvalidError) as error:
+        assert "cannot both be 0" in str(error)  # noqa: PT017 - the text
+        assert "partition" not in str(error), "that was there before"  # noqa: PT017 - the same
+    else:
+        raise AssertionError("a new fault beside an old one was accepted")
+
+
 CASES: Final[tuple[Case, ...]] = (
     older_objects_are_stored_in_the_newer_version,
     newer_objects_can_be_read_listed_and_watched_in_the_older_version,
@@ -240,5 +300,10 @@ CASES: Final[tuple[Case, ...]] = (
     many_objects_are_converted_in_one_list,
 )
 """What holds wherever both versions are served."""
-ADMISSION_CASES: Final[tuple[Case, ...]] = (objects_that_cannot_work_are_denied_in_both_versions,)
+ADMISSION_CASES: Final[tuple[Case, ...]] = (
+    objects_that_cannot_work_are_denied_in_both_versions,
+    rollouts_are_judged_as_the_contract_says,
+    names_of_groups_are_labels,
+    a_stored_object_with_a_fault_can_be_edited_and_a_new_fault_not,
+)
 """What holds where our validation is asked, too."""

@@ -157,7 +157,8 @@ def test_deep_nesting_is_judged(kind: str) -> None:
 @given(body=_drawn("RoleBasedGroup") | groups() | spoiled(groups()))
 def test_a_planner_rejects_nothing_that_is_accepted_without_a_warning(body: Obj) -> None:
     found = Found()
-    name = (body.get("metadata") or {}).get("name")
+    drawn = body.get("metadata")
+    name = drawn.get("name") if isinstance(drawn, dict) else None
     metadata = {"name": name if isinstance(name, str) else "g", "namespace": "default", "uid": "u", "generation": 1}
     stored = admit(_row("RoleBasedGroup").schema, {**body, "metadata": metadata}, found)
     verdict = review("RoleBasedGroup", stored, None, AdmissionOptions(), lambda _: None)

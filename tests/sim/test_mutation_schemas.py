@@ -177,7 +177,7 @@ def test_overrides_replace_what_is_drawn_at_a_place() -> None:
     check()
 
 
-# Whole pod templates take long to draw; with those given, tests/unit/api/test_parity.py does the same for the others.
+# Whole pod templates take long to draw; with those given, tests/sim/test_parity.py does the same for the others.
 @pytest.mark.parametrize(
     "kind", ["RoleInstanceSet", "RoleInstance", "RoleBasedGroupScalingAdapter", "CoordinatedPolicy", "ClusterTopology"]
 )
