@@ -19,7 +19,7 @@ from hack.controlplane import Cluster
 
 __all__ = ["Proxy", "proxy"]
 
-_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "content-encoding", "host", "keep-alive"})
+_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
 _READS = frozenset({"GET", "HEAD"})
 
 Strike = Callable[[], Awaitable[None]]
