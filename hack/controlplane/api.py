@@ -24,7 +24,8 @@ _TYPES = {"apply": "application/apply-patch+yaml", "merge": "application/merge-p
 
 def load_yaml(text: str) -> list[Any]:
     """The documents of a YAML stream, usually manifests; empty ones are left out."""
-    return [document for document in yaml.safe_load_all(text) if document]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster where PyYAML was built with libyaml
+    return [document for document in yaml.load_all(text, loader) if document]
 
 
 class Api:
