@@ -18,7 +18,7 @@ from hack.controlplane import Api
 from hack.controlplane.errors import HttpError
 from rbgctrl.api.strategic import StrategicError, strategic_merge
 
-BASES = 80
+BASES = 112
 PATCHES = 10
 STRATEGIC = "application/strategic-merge-patch+json"
 DRY = {"dryRun": "All", "fieldValidation": "Ignore"}  # a directive that is left behind is an unknown field
