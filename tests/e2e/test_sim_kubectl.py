@@ -13,14 +13,13 @@ import orjson
 import pytest
 import yaml
 
-from hack.controlplane.build import ensure_built
+from e2e.support.kubectl import kubectl
 from rbgctrl.sim.gc import GarbageCollector, NamespaceController
 from rbgctrl.sim.http import serve
 from rbgctrl.sim.server import ApiServer
 
 pytestmark = pytest.mark.e2e
 
-SECONDS = 60
 
 MANIFESTS: list[dict[str, Any]] = [
     {
@@ -60,18 +59,7 @@ class Kubectl:
 
     async def __call__(self, *arguments: str, stdin: str = "", fails: bool = False) -> str:
         """What it prints; its complaints when it is to fail."""
-        process = await asyncio.create_subprocess_exec(
-            ensure_built().program("kubectl"),
-            *arguments,
-            env={"KUBECONFIG": str(self._kubeconfig), "HOME": str(self._kubeconfig.parent)},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate(stdin.encode())
-        assert (process.returncode != 0) is fails, err.decode()
-        return (err if fails else out).decode()
+        return await kubectl(self._kubeconfig, *arguments, stdin=stdin, fails=fails)
 
 
 @asynccontextmanager

@@ -224,7 +224,7 @@ def _again(case: Case, calm: Run) -> int:
     """
     if case.known < 0:
         return 0
-    statuses = {write for write in calm.writes if write.endswith("/status") or "/status " in write}
+    statuses = {write for write in calm.writes if write.endswith("/status")}
     return case.crash - case.known + 2 * len(statuses)
 
 
