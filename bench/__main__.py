@@ -57,8 +57,8 @@ BENCHES = {
         about="requests of a group of 8 pods by verb and kind, and of 100 resyncs; starts a real control plane",
     ),
     "scale": Bench(
-        run=lambda _: scale(),
-        about="20 groups under the real daemon on a real control plane; in the short form only when named",
+        run=lambda short: scale(short=short),
+        about="100 groups of 6 pods under the real daemon, beside bare pods and Deployments; short only when named",
         always=False,
     ),
 }

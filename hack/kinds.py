@@ -147,7 +147,17 @@ def _deprecated(kind: str, successor: str = "") -> str:
     return f"{group}/v1alpha1 {kind} is deprecated; use {group}/v1alpha2 {successor or kind}"
 
 
-_GROUP_COLUMNS = (_ready("Ready"), _AGE)
+def _wide(name: str, path: str) -> Column:
+    """A column for ``kubectl get -o wide`` alone."""
+    return Column(name=name, type="string", path=path, priority=1)
+
+
+def _why(condition: str) -> tuple[Column, Column]:
+    found = f".status.conditions[?(@.type=='{condition}')]"
+    return _wide("REASON", f"{found}.reason"), _wide("MESSAGE", f"{found}.message")
+
+
+_GROUP_COLUMNS = (_ready("Ready"), _AGE, *_why("Ready"))
 _GROUP_OVERRIDES: dict[str, Schema] = {
     "Condition": _CONDITION,
     "RoleStatus": {"required": ["name", *_COUNTERS]},
@@ -163,6 +173,14 @@ _ADAPTER_COLUMNS = (
     Column(name="REPLICAS", type="integer", path=".status.replicas"),
 )
 _ADAPTER_READY = Column(name="READY_REPLICAS", type="integer", path=".status.readyReplicas")
+_ADAPTER_TARGET = (_wide("GROUP", ".spec.scaleTargetRef.name"), _wide("ROLE", ".spec.scaleTargetRef.role"))
+_WARMUP_COLUMNS = (
+    Column(name="PHASE", type="string", path=".status.phase"),
+    Column(name="DESIRED", type="integer", path=".status.desired"),
+    Column(name="SUCCEEDED", type="integer", path=".status.succeeded"),
+    Column(name="FAILED", type="integer", path=".status.failed"),
+    _AGE,
+)
 _SET_COLUMNS = (
     Column(name="DESIRED", type="integer", path=".spec.replicas"),
     Column(name="UPDATED", type="integer", path=".status.updatedReplicas"),
@@ -227,7 +245,7 @@ _WORKLOADS = (
                 kind=adapters.RoleBasedGroupScalingAdapter,
                 spec=adapters.RoleBasedGroupScalingAdapterSpec,
                 status=adapters.RoleBasedGroupScalingAdapterStatus,
-                columns=(*_ADAPTER_COLUMNS, _ADAPTER_READY, _AGE),
+                columns=(*_ADAPTER_COLUMNS, _ADAPTER_READY, _AGE, *_ADAPTER_TARGET),
                 overrides={},
                 scale=True,
                 selector_path=".status.selector",
@@ -285,7 +303,7 @@ _WORKLOADS = (
                 kind=warmups.RoleBasedGroupWarmup,
                 spec=warmups.RoleBasedGroupWarmupSpec,
                 status=warmups.RoleBasedGroupWarmupStatus,
-                columns=(),
+                columns=_WARMUP_COLUMNS,
                 overrides={
                     "Condition": _CONDITION,
                     "RoleBasedGroupWarmupStatus": {"required": ["active", "desired", "failed", "phase", "succeeded"]},
@@ -318,7 +336,7 @@ _WORKLOADS = (
                 kind=RoleInstance,
                 spec=RoleInstanceSpec,
                 status=RoleInstanceStatus,
-                columns=(_ready("RoleInstanceReady"), _AGE),
+                columns=(_ready("RoleInstanceReady"), _AGE, *_why("RoleInstanceReady")),
                 overrides={
                     "Condition": _LOOSE_CONDITION,
                     "InstanceRestartPolicy": _DELAYS,

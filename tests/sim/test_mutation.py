@@ -185,9 +185,10 @@ def test_the_differential_sees_what_a_fresh_apply_would_not_leave() -> None:
     assert [line.split(" > ")[-1] for line in found] == ["left", "rbg.workloads.x-k8s.io/role-size"]
 
 
-def test_of_instances_with_an_earlier_template_only_the_template_is_left_out() -> None:
-    """The seam of :class:`rbgctrl.sim.oracles.Unrolled` opens for one instance, and even that stays compared."""
+def test_of_instances_that_a_partition_holds_back_only_the_template_is_left_out() -> None:
+    """:class:`rbgctrl.sim.oracles.Held` is about one instance here, and even that stays compared."""
     newer = group("llm", role("a", 2, image="registry.example/engine:2"), role("b", 1, "a"))
+    newer["spec"]["roles"][0]["rolloutStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}
 
     async def main() -> tuple[oracles.Ending, list[str], list[str]]:
         async with World() as world:
@@ -205,10 +206,30 @@ def test_of_instances_with_an_earlier_template_only_the_template_is_left_out() -
             return history, differential(history, straight), differential(ending(world), straight)
 
     history, unchanged, forged = run(main())
-    assert history.unrolled.instances == {f"{INSTANCES} default/llm-a-0"}
-    assert history.unrolled.roles == {"a"}
+    assert history.held.instances == {f"{INSTANCES} default/llm-a-0"}
+    assert history.held.roles == {"a"}
     assert unchanged == []
     assert [line.split(" > ")[0] for line in forged] == ["pods default/llm-a-0", "pods default/llm-a-1"]
+
+
+def test_an_instance_with_an_earlier_template_that_nothing_holds_back_is_seen() -> None:
+    newer = group("llm", role("a", image="registry.example/engine:2"), role("b", 1, "a"))
+
+    async def main() -> tuple[list[str], list[str]]:
+        async with World() as world:
+            daemon = await world.start()
+            played = await play(world, (Step("create", PLAIN), Step("image", newer)))
+            assert not consistency(world, played.key, played.body)
+            await daemon.kill()
+            stale = {"controller-revision-hash": "llm-a-earlier"}
+            _edit(world, INSTANCES, "llm-a-0", lambda o: o["metadata"]["labels"].update(stale))
+            found = consistency(world, played.key, played.body)
+            world.suspects.clear()
+            return found, differential(ending(world), await fresh(newer))
+
+    found, differing = run(main())
+    assert any("instance llm-a-0 of set llm-a is at revision llm-a-earlier" in line for line in found)
+    assert any(f"{INSTANCES} default/llm-a-0" in line for line in differing)
 
 
 def test_a_group_that_cannot_be_run_in_full_has_no_ending_to_compare_with() -> None:

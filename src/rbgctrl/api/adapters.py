@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 from pydantic import Field
@@ -11,6 +11,8 @@ from rbgctrl.api.meta import Kind, Resource, Value
 from rbgctrl.api.spec import Count, Spec, Text
 
 __all__ = [
+    "BOUND",
+    "NOT_BOUND",
     "RoleBasedGroupScalingAdapter",
     "RoleBasedGroupScalingAdapterSpec",
     "RoleBasedGroupScalingAdapterStatus",
@@ -19,6 +21,12 @@ __all__ = [
 
 _Int32 = Annotated[int, Meta(extra_json_schema={"format": "int32"})]
 _TIME = {"format": "date-time"}
+
+
+BOUND: Final = "Bound"
+"""Phase: the adapter decides about its role's replicas."""
+NOT_BOUND: Final = "NotBound"
+"""Phase: there is no role that the adapter could scale."""
 
 
 class ScaleTargetRef(Spec):

@@ -7,23 +7,36 @@ from typing import Final
 __all__ = [
     "ALL_REPLICAS_READY",
     "ALL_ROLES_READY",
+    "AS_EXPECTED",
     "AT_LEAST_ONE_POD_NOT_READY",
+    "BLOCKED",
     "COMPLETE",
+    "COMPONENT_DISCOVERY",
+    "COMPONENT_ORDER",
     "CONFLICTING_VOLUMES",
     "CONTAINERS_READY",
     "DEGRADED",
+    "DUPLICATE_NAMES",
     "FAILED",
     "FAILED_SCALE",
     "FAILED_UPDATE",
     "FEATURE_NOT_ACTED_ON",
+    "GROUPS_AS_WANTED",
+    "GROUPS_HELD",
+    "GROUPS_SCALING",
+    "GROUP_NOT_FOUND",
     "INPLACE_UPDATE_NOT_READY",
+    "INSTANCES_FAILING",
     "INSTANCE_ALL_PODS_READY",
     "INSTANCE_CUSTOM_READY",
     "INSTANCE_INPLACE_UPDATE_READY",
     "INSTANCE_READY",
     "INSTANCE_READY_KEY",
+    "INVALID_COMPONENTS",
     "LIFECYCLE_AGENT",
+    "NODE_NOT_FOUND",
     "NO_NODES_MATCHED",
+    "NO_PODS_PLACED",
     "PLACED",
     "PLACEMENT_CONFIGURED",
     "PODS_NOT_READY",
@@ -32,18 +45,24 @@ __all__ = [
     "POD_INSTANCE_READY",
     "POD_READY",
     "POD_SCHEDULED",
+    "PORT_ALLOCATION",
     "PROGRESSING",
     "READINESS_GATES_NOT_READY",
     "READY",
     "RECOVERING",
+    "REFUSED",
     "REPLICAS_NOT_READY",
     "RESTARTING",
     "RESTART_POLICY_TRIGGERED",
+    "ROLES_IN_MOTION",
     "ROLE_NOT_READY",
     "ROLLING_UPDATE_IN_PROGRESS",
+    "SETTLED",
+    "STALLED",
     "START_INPLACE_UPDATE",
     "START_INSTANCE_UPDATE",
     "VOLUME_CONFLICT",
+    "WAITING_FOR_DEPENDENCIES",
 ]
 
 # RoleBasedGroup -------------------------------------------------------------------------------------------------------
@@ -51,7 +70,7 @@ __all__ = [
 READY: Final = "Ready"
 """RoleBasedGroup: every role has the replicas it asks for and all of them are ready. Also a reason on RoleInstances."""
 PROGRESSING: Final = "Progressing"
-"""RoleBasedGroup: some role is being created, scaled or updated; upstream declares it and never writes it."""
+"""RoleBasedGroup: the controllers are at work on a role, or it waits; upstream declares it and never writes it."""
 ALL_ROLES_READY: Final = "AllRolesReady"
 """Reason of ``READY`` True."""
 ROLE_NOT_READY: Final = "RoleNotReady"
@@ -61,8 +80,16 @@ ROLE_NOT_READY: Final = "RoleNotReady"
 
 FAILED_SCALE: Final = "FailedScale"
 """RoleInstanceSet, RoleInstance: creating or deleting children failed; the message says why."""
+STALLED: Final = "Stalled"
+"""RoleInstanceSet: something keeps it from what its spec asks for, and the message says what and what to do. Removed when
+nothing does; ours."""
 FAILED_UPDATE: Final = "FailedUpdate"
 """RoleInstanceSet, RoleInstance: updating children failed; the message says why."""
+INVALID_COMPONENTS: Final = "InvalidComponents"
+"""RoleInstance: what a component asks for cannot be done; the message says what, and what happens instead; ours.
+
+Also the reason of its Event.
+"""
 INSTANCE_READY: Final = "RoleInstanceReady"
 """RoleInstance: its pods are ready and its readiness gates are True."""
 INSTANCE_ALL_PODS_READY: Final = "RoleInstanceAllPodsReady"
@@ -73,6 +100,14 @@ INSTANCE_CUSTOM_READY: Final = "RoleInstanceCustomReady"
 """RoleInstance condition and readiness gate of lifecycle hooks."""
 RESTARTING: Final = "Restarting"
 """RoleInstance: being recreated by its restart policy; removed when Ready."""
+COMPONENT_ORDER: Final = "ComponentOrder"
+"""Reason of ``INVALID_COMPONENTS``: about which component starts or shrinks after which."""
+COMPONENT_DISCOVERY: Final = "ComponentDiscovery"
+"""Reason of ``INVALID_COMPONENTS``: about addresses and ports of siblings."""
+PORT_ALLOCATION: Final = "PortAllocation"
+"""Reason of ``INVALID_COMPONENTS``: about ports of its own."""
+DUPLICATE_NAMES: Final = "DuplicateNames"
+"""Reason of ``INVALID_COMPONENTS``: two pods would have the same name."""
 RESTART_POLICY_TRIGGERED: Final = "RestartPolicyTriggered"
 """Reason of ``RESTARTING``."""
 PODS_READY: Final = "PodsReady"
@@ -115,6 +150,18 @@ FEATURE_NOT_ACTED_ON: Final = "FeatureNotActedOn"
 """Reason of ``Degraded``: a field or annotation is accepted, but this version does nothing with it."""
 DEGRADED: Final = "Degraded"
 """RoleBasedGroup: serves with less than it should; ours."""
+AS_EXPECTED: Final = "AsExpected"
+"""Reason of ``DEGRADED`` False."""
+INSTANCES_FAILING: Final = "InstancesFailing"
+"""Reason of ``DEGRADED`` True: pods of an instance cannot be made or changed; the message says why."""
+REFUSED: Final = "Refused"
+"""Reason of ``DEGRADED`` True: the API server refused a write; the message is its own."""
+ROLES_IN_MOTION: Final = "RolesInMotion"
+"""Reason of ``PROGRESSING`` True: roles are created, scaled or updated."""
+SETTLED: Final = "Settled"
+"""Reason of ``PROGRESSING`` False."""
+WAITING_FOR_DEPENDENCIES: Final = "WaitingForDependencies"
+"""Reason of ``PROGRESSING`` True: a role is not started yet; the message names what it waits for."""
 RECOVERING: Final = "Recovering"
 """RoleBasedGroup, RoleInstance: linked recovery is under way; ours."""
 PLACED: Final = "Placed"
@@ -128,6 +175,12 @@ ALL_REPLICAS_READY: Final = "AllReplicasReady"
 """Reason of ``READY`` True of a set."""
 REPLICAS_NOT_READY: Final = "ReplicasNotReady"
 """Reason of ``READY`` False of a set."""
+GROUPS_AS_WANTED: Final = "GroupsAsWanted"
+"""Reason of ``PROGRESSING`` False of a set: the groups exist at the newest template; ours."""
+GROUPS_HELD: Final = "GroupsHeld"
+"""Reason of ``PROGRESSING`` False of a set: the rest is held at a former template by the partition; ours."""
+GROUPS_SCALING: Final = "GroupsScaling"
+"""Reason of ``PROGRESSING`` True of a set: groups are missing, or too many; ours."""
 
 # RoleBasedGroupWarmup -------------------------------------------------------------------------------------------------
 
@@ -141,3 +194,11 @@ NO_NODES_MATCHED: Final = "NoNodesMatched"
 """Reason of ``COMPLETE``: there was no node to warm."""
 CONFLICTING_VOLUMES: Final = "ConflictingVolumeDefinitions"
 """Reason of ``VOLUME_CONFLICT``."""
+BLOCKED: Final = "Blocked"
+"""Warmup: something keeps pods from being made or placed; the message says what. Removed when nothing does; ours."""
+GROUP_NOT_FOUND: Final = "GroupNotFound"
+"""Reason of ``BLOCKED``: the target group does not exist."""
+NO_PODS_PLACED: Final = "NoPodsPlaced"
+"""Reason of ``BLOCKED``: no pod of the target roles has a node yet."""
+NODE_NOT_FOUND: Final = "NodeNotFound"
+"""Reason of ``BLOCKED``: nodes that are named do not exist."""

@@ -38,6 +38,7 @@ __all__ = [
     "INVALID_ROLE_TEMPLATES",
     "INVALID_SPEC",
     "INVALID_TEMPLATE_REF",
+    "NOT_BOUND",
     "RECREATE_INSTANCE",
     "REPLICAS_OVERRIDDEN",
     "REVISION_NOT_FOUND",
@@ -176,6 +177,8 @@ FAILED_SCALE: Final = "FailedScale"
 """Warning: the role could not be scaled."""
 FAILED_GET_ROLE: Final = "FailedGetRBGRole"
 """Warning: the adapter's role does not exist."""
+NOT_BOUND: Final = "NotBound"
+"""Warning: the adapter's role exists and is not the adapter's to scale."""
 
 # RoleBasedGroupWarmup -------------------------------------------------------------------------------------------------
 

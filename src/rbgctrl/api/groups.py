@@ -95,7 +95,9 @@ class EngineRuntime(Spec):
 
     profile_name: Text = Field(description="Name of a ClusterEngineRuntimeProfile.")
     inject_containers: tuple[Text, ...] = Field(
-        default_factory=tuple, description="Accepted for compatibility; not used."
+        default_factory=tuple,
+        description="Names of the profile's containers to inject, all of them when empty; its init containers and "
+        "volumes always come.",
     )
     containers: tuple[Container, ...] = Field(
         default_factory=tuple,

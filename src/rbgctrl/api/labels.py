@@ -43,7 +43,11 @@ __all__ = [
     "GANG_POD_GROUP",
     "GANG_VOLCANO_GROUP",
     "GROUPSET_INDEX",
+    "GROUPSET_MANAGER",
+    "GROUPSET_MAX_UNAVAILABLE",
     "GROUPSET_NAME",
+    "GROUPSET_PARTITION",
+    "GROUPSET_TEMPLATE",
     "GROUP_EXCLUSIVE_TOPOLOGY",
     "GROUP_GANG_SCHEDULING",
     "GROUP_GANG_TIMEOUT",
@@ -62,14 +66,25 @@ __all__ = [
     "INSTANCE_DELETION_COST",
     "INSTANCE_GANG_SCHEDULING",
     "INSTANCE_LIFECYCLE_STATE",
+    "INSTANCE_HELD_BACK",
     "INSTANCE_LIFECYCLE_TIMESTAMP",
     "INSTANCE_PATTERN",
     "LEADER_COMPONENT",
+    "LIFECYCLE_NORMAL",
+    "LIFECYCLE_PREPARING_DELETE",
+    "LIFECYCLE_PREPARING_UPDATE",
+    "LIFECYCLE_UPDATED",
+    "LIFECYCLE_UPDATING",
+    "NODE_HOSTNAME",
+    "NODE_NVLINK_DOMAIN",
+    "NODE_ZONE",
     "OWNER_GENERATION",
     "PATTERN_STATEFUL",
     "PATTERN_STATELESS",
+    "PINNED_NODES",
     "PORT_ALLOCATOR",
     "PREFIX",
+    "PREFIX_NODE",
     "PREFIX_OURS",
     "PREFIX_PLACEMENT",
     "PREFIX_V1ALPHA1",
@@ -95,7 +110,9 @@ __all__ = [
     "ROLE_TYPE_POD_TEMPLATE",
     "ROLE_WORKLOAD_TYPE",
     "RUNTIME_CONTAINERS_META",
+    "RUNTIME_PROFILES",
     "STATEFUL_POD_NAME",
+    "TEMPLATE_HASH",
     "V1ALPHA1_EXCLUSIVE_TOPOLOGY",
     "WARMUP_NAME",
     "WARMUP_NODE",
@@ -116,10 +133,14 @@ PREFIX_V1ALPHA1: Final = "rolebasedgroup.workloads.x-k8s.io/"
 """Family of v1alpha1; three component annotations still use it."""
 PREFIX_OURS: Final = "rbgctrl.io/"
 """Family of what this controller adds to the contract."""
+PREFIX_NODE: Final = "node.rbgctrl.io/"
+"""Family of the annotations that remember where a pod ran, followed by its name; see ``bindings.py``. Ours."""
 PREFIX_PLACEMENT: Final = "placement.rbgctrl.io/"
 """Family of placement annotations and labels."""
 FIELD_MANAGER: Final = "rbg"
-"""Server-side apply field manager of every apply, the same as upstream's so that ownership carries over."""
+"""Server-side apply field manager of nearly every apply, the same as upstream's so that ownership carries over."""
+GROUPSET_MANAGER: Final = "rbg-groupset"
+"""Field manager of what a RoleBasedGroupSet applies to its groups; not ``FIELD_MANAGER``, which writes there, too."""
 
 # Labels: group and role -----------------------------------------------------------------------------------------------
 
@@ -152,12 +173,21 @@ OWNER_GENERATION: Final = PREFIX_OURS + "owner-generation"
 
 Who sees the owner in an older generation looks at the past, and must not act on it.
 """
+RUNTIME_PROFILES: Final = PREFIX_OURS + "runtime-profiles"
+"""Workload, annotation: JSON of the NoUpdate engine runtime profiles as its pods got them; absent if there are none."""
 ROLE_ANNOTATIONS: Final = PREFIX_OURS + "role-annotations"
-"""Service, annotation: keys of the annotations it has from its role, sorted, with commas; absent if it has none."""
+"""Service, PodGroup, annotation: keys of the annotations it has from its role or group, sorted, with commas.
+
+Absent if it has none.
+"""
 GROUPSET_NAME: Final = PREFIX + "groupset-name"
 """RoleBasedGroup: name of the RoleBasedGroupSet it belongs to."""
 GROUPSET_INDEX: Final = PREFIX + "groupset-index"
 """RoleBasedGroup: decimal index inside its set; missing or malformed means the set deletes it."""
+TEMPLATE_HASH: Final = PREFIX_OURS + "template-hash"
+"""Deployment, StatefulSet, LeaderWorkerSet, annotation: hash of the pod templates they were last applied with."""
+GROUPSET_TEMPLATE: Final = PREFIX_OURS + "group-template"
+"""RoleBasedGroup of a set, annotation: hash of the group template it was made from or last changed to."""
 
 # Labels: instance and pod ---------------------------------------------------------------------------------------------
 
@@ -173,6 +203,16 @@ ROLE_INSTANCE_DELETE: Final = PREFIX + "role-instance-delete"
 """RoleInstance: presence asks a stateless set to delete this instance first."""
 INSTANCE_LIFECYCLE_STATE: Final = PREFIX + "role-instance-lifecycle-state"
 """Stateless RoleInstance: Normal, PreparingUpdate, Updating, Updated or PreparingDelete."""
+LIFECYCLE_NORMAL: Final = "Normal"
+"""Value of ``INSTANCE_LIFECYCLE_STATE``: nothing is done to it."""
+LIFECYCLE_PREPARING_DELETE: Final = "PreparingDelete"
+"""Value of ``INSTANCE_LIFECYCLE_STATE``: to be deleted once its hook lets it go."""
+LIFECYCLE_PREPARING_UPDATE: Final = "PreparingUpdate"
+"""Value of ``INSTANCE_LIFECYCLE_STATE``: to be updated in place once its hook lets it go."""
+LIFECYCLE_UPDATING: Final = "Updating"
+"""Value of ``INSTANCE_LIFECYCLE_STATE``: being updated in place."""
+LIFECYCLE_UPDATED: Final = "Updated"
+"""Value of ``INSTANCE_LIFECYCLE_STATE``: updated in place, and its hook not back yet."""
 STATEFUL_POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 """Stateful RoleInstance, its component templates and pods: the name of the RoleInstance, not of the pod."""
 COMPONENT_NAME: Final = PREFIX + "component-name"
@@ -197,6 +237,15 @@ WARMUP_UID: Final = "workloads.x-k8s.io/warmup-uid"
 """Warmup pod: UID of the RoleBasedGroupWarmup."""
 WARMUP_NODE: Final = "workloads.x-k8s.io/node-name"
 """Warmup pod: the node it warms."""
+
+# Labels of nodes ------------------------------------------------------------------------------------------------------
+
+NODE_HOSTNAME: Final = "kubernetes.io/hostname"
+"""Node: its host name, which need not be the node's name."""
+NODE_ZONE: Final = "topology.kubernetes.io/zone"
+"""Node: the zone."""
+NODE_NVLINK_DOMAIN: Final = "nvidia.com/gpu.clique"
+"""Node: the NVLink domain, as NVIDIA's GPU feature discovery reports it."""
 
 # Annotations on a RoleBasedGroup --------------------------------------------------------------------------------------
 
@@ -226,6 +275,13 @@ CONVERSION_V1ALPHA2_FIELDS: Final = "conversion.workloads.x-k8s.io/v1alpha2-fiel
 """Set by conversion on objects read as v1alpha1: what v1alpha1 has no field for; never stored. Ours."""
 V1ALPHA1_EXCLUSIVE_TOPOLOGY: Final = PREFIX_V1ALPHA1 + "exclusive-topology"
 """Set by v1alpha1 users; conversion translates it to ``GROUP_EXCLUSIVE_TOPOLOGY``."""
+
+# Annotations on a RoleBasedGroupSet -----------------------------------------------------------------------------------
+
+GROUPSET_MAX_UNAVAILABLE: Final = PREFIX_OURS + "max-unavailable"
+"""Set by users: groups that may be unready while a new template is rolled out, number or percentage; absent: all."""
+GROUPSET_PARTITION: Final = PREFIX_OURS + "partition"
+"""Set by users: groups with a lower index keep their template, number or percentage; absent: 0."""
 
 # Annotations on a role (and copied to its workload) -------------------------------------------------------------------
 
@@ -279,6 +335,8 @@ GANG_VOLCANO_GROUP: Final = "scheduling.k8s.io/group-name"
 
 INSTANCE_LIFECYCLE_TIMESTAMP: Final = PREFIX + "role-instance-lifecycle-timestamp"
 """Set by the controller on stateless RoleInstances: RFC 3339 time of the last lifecycle change."""
+INSTANCE_HELD_BACK: Final = PREFIX_OURS + "held-back"
+"""Set by the controller on a stateless RoleInstance: ``true`` while a lifecycle hook wants its pods not ready. Ours."""
 INPLACE_UPDATE_STATE: Final = PREFIX + "inplace-update-state"
 """Set by the controller on RoleInstance and Pod: JSON about the running in-place update."""
 INPLACE_UPDATE_GRACE: Final = PREFIX + "inplace-update-grace"
@@ -287,6 +345,11 @@ RUNTIME_CONTAINERS_META: Final = "workloads.x-k8s.io/runtime-containers-meta"
 """Set by an optional node agent on Pod: container hashes that prove an in-place update happened."""
 INSTANCE_DELETION_COST: Final = "controller.kubernetes.io/instance-deletion-cost"
 """Set by users on a stateless RoleInstance: int32; lower is deleted first."""
+PINNED_NODES: Final = PREFIX_OURS + "pinned-nodes"
+"""Set by the controller on Pod: names of the nodes of which it must have one, sorted, with commas. Ours.
+
+Once none of them is left, a pod that waits for one is made anew.
+"""
 RESTARTED_AT: Final = PREFIX_OURS + "restarted-at"
 """Set by users on group, role or RoleInstance: RFC 3339; a new value restarts once. Ours."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "instance_id",
     "instance_ordinal",
     "instance_role_id",
+    "instance_set",
     "is_dns_label",
     "is_label_value",
     "is_qualified_name",
@@ -41,6 +42,10 @@ __all__ = [
     "service",
     "short_hash",
     "stateless_instance",
+    "warmup_attempt",
+    "warmup_label",
+    "warmup_node",
+    "warmup_pod",
     "workload",
 ]
 
@@ -59,6 +64,8 @@ _SUBDOMAIN_MAX = 253
 _STATELESS_PREFIX_MAX = 57
 _INSTANCE_ID_LENGTH = 5
 _DIGEST_LENGTH = 16
+_WARMUP_DIGEST_LENGTH = 8
+_WARMUP_POD = re.compile(rf".+-(0|[1-9][0-9]*)-[{ALPHABET}]{{{_WARMUP_DIGEST_LENGTH}}}")
 
 
 # Workloads and what stands beside them --------------------------------------------------------------------------------
@@ -124,6 +131,12 @@ def instance_ordinal(instance_set: str, instance: str) -> int | None:
     return int(digits) if digits == "0" or digits[0] != "0" else None
 
 
+def instance_set(instance: str) -> str | None:
+    """Name of the stateful set that a RoleInstance of this name is one of, or None when its name has no ordinal."""
+    stem = instance.rpartition("-")[0]
+    return stem if stem and instance_ordinal(stem, instance) is not None else None
+
+
 def stateless_instance(instance_set: str, instance_id: str) -> str:
     """Name of the stateless RoleInstance with that id: ``<set cut to 57>-<id>``."""
     return f"{instance_set[:_STATELESS_PREFIX_MAX]}-{instance_id}"
@@ -158,6 +171,38 @@ def pod(instance: str, component: str, index: int, role_type: str) -> str:
     if role_type == labels.ROLE_TYPE_LEADER_WORKER_SET:
         return f"{instance}-{component_index(component, index)}"
     return f"{instance}-{component}-{index}"
+
+
+def warmup_pod(warmup: str, node: str, attempt: int) -> str:
+    """Name of the pod of an attempt (from 0) to warm up a node: ``<warmup>-<node>-<attempt>-<digest>``, always a label.
+
+    The digest keeps apart what reads alike; warmup and node are cut when the whole would be too long.
+    """
+    seed = hashlib.sha256("\0".join((warmup, node)).encode()).digest()
+    digest = "".join(ALPHABET[byte % len(ALPHABET)] for byte in seed[:_WARMUP_DIGEST_LENGTH])
+    ending = f"-{attempt}-{digest}"
+    stem = re.sub(r"[^a-z0-9]+", "-", f"{warmup}-{node}").strip("-")
+    return stem[: NAME_MAX - len(ending)].rstrip("-") + ending
+
+
+def warmup_attempt(pod: str) -> int | None:
+    """The attempt in a name made by :func:`warmup_pod`, None for other names."""
+    found = _WARMUP_POD.fullmatch(pod)
+    return int(found[1]) if found is not None else None
+
+
+def warmup_node(node: str) -> str:
+    """Value of label ``labels.WARMUP_NODE``: the node's name, or a start of it and a digest when it is too long."""
+    return _as_label(node)
+
+
+def warmup_label(warmup: str) -> str:
+    """Value of label ``labels.WARMUP_NAME``, likewise."""
+    return _as_label(warmup)
+
+
+def _as_label(name: str) -> str:
+    return name if is_label_value(name) else _identity((name,))
 
 
 def leader_address(service: str, namespace: str) -> str:

@@ -39,7 +39,8 @@ class ClusterEngineRuntimeProfileSpec(Spec):
     )
     update_strategy: ProfileUpdateStrategy = Field(
         default=ProfileUpdateStrategy.NO_UPDATE,
-        description="Accepted for compatibility; not used.",
+        description="What an edit means for roles that use the profile: RollingUpdate rolls it out, NoUpdate leaves "
+        "them with the content they began with until they ask for something else of the profile.",
         json_schema_extra={"x-required": True},
     )
 

@@ -6,7 +6,7 @@ that is not the same: what upstream's admission accepts is accepted, with a warn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from rbgctrl.api import events, intstr, labels, names, roles
 from rbgctrl.api.componentchecks import component_findings
 from rbgctrl.api.finding import Finding, Severity, shown
 from rbgctrl.api.groups import LeaderWorkerPattern, RoleSpec, StandalonePattern
+from rbgctrl.api.podshape import malformed
+from rbgctrl.api.templates import TemplateError, base_template, leader_and_worker
 
 __all__ = ["ROLLOUT_ALLOWS_NOTHING", "ROLLOUT_PARTITION", "RoleCheck", "containers"]
 
@@ -49,13 +51,13 @@ class RoleCheck:
 
     Attributes:
         group: name of the group.
-        templates: names of its role templates.
+        templates: its role templates by name.
         role: the role.
         path: where it is, e.g. ``spec.roles[0]``.
     """
 
     group: str
-    templates: frozenset[str]
+    templates: Mapping[str, Mapping[str, Any]]
     role: RoleSpec
     path: str
 
@@ -217,7 +219,8 @@ class RoleCheck:
             yield self._warning("two-patterns", ".customComponentsPattern", None, message)
         source = role.standalone_pattern or role.leader_worker_pattern
         if source is not None:
-            yield from self._template(f".{pattern.value}", source)
+            found = list(self._template(f".{pattern.value}", source))
+            yield from found or self._merged(f".{pattern.value}", source)
         leader_worker = role.leader_worker_pattern
         if leader_worker is not None and leader_worker.size < 1:
             yield self._error("size", ".leaderWorkerPattern.size", leader_worker.size, "must be at least 1", taken=True)
@@ -263,6 +266,16 @@ class RoleCheck:
                 events.INVALID_TEMPLATE_REF,
             )
 
+    def _merged(self, field: str, source: StandalonePattern | LeaderWorkerPattern) -> Iterator[Finding]:
+        """Templates and patches that are all there and do not fit together."""
+        try:
+            if isinstance(source, LeaderWorkerPattern):
+                leader_and_worker(self.templates, source)
+            else:
+                base_template(self.templates, source)
+        except TemplateError as error:
+            yield self._error("template", f"{field}.{error.where}", None, error.problem, error.reason, taken=True)
+
     def _components(self) -> Iterator[Finding]:
         """Custom components."""
         custom = self.role.custom_components_pattern
@@ -284,6 +297,8 @@ class RoleCheck:
             seen.add(component.name)
             if not containers(component.template):
                 yield self._error("no-containers", f"{place}.template.spec.containers", [], _NO_CONTAINERS, taken=True)
+            elif problem := malformed(component.template):
+                yield self._error("template", f"{place}.template", None, problem, taken=True)
             if component.size is not None and component.size < 0:
                 yield self._error("size", f"{place}.size", component.size, "must not be negative", taken=True)
         yield from component_findings(custom.components, f"{self.path}{field}", self.role.name)

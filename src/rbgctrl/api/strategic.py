@@ -225,6 +225,8 @@ def _merge_lists(
     if not all(isinstance(item, Mapping) for item in (*present, *changes)):
         if deleting:
             return [item for item in present if item not in changes]
+        if any(isinstance(item, Mapping | list) for item in (*present, *changes)):
+            raise StrategicError(f"the items of {field} are not all of one type")
         merged = list(dict.fromkeys([*present, *changes]))
         wanted, rest = _split(merged, changes, None)
         return _interleaved(_sorted(wanted, changes, None), rest, present, None)

@@ -42,7 +42,7 @@ def _group(group: RoleBasedGroup) -> Iterator[Finding]:
     yield from _cycle(spec)
     taken: dict[str, str] = {}
     known = frozenset(role.name for role in spec.roles)
-    templates = frozenset(item.name for item in spec.role_templates)
+    templates = {item.name: item.template for item in spec.role_templates}
     for index, role in enumerate(spec.roles):
         check = RoleCheck(group=name, templates=templates, role=role, path=f"spec.roles[{index}]")
         yield from check.all(known, taken)

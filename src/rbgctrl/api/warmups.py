@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 from pydantic import ConfigDict, Field, model_validator
@@ -26,6 +26,10 @@ from rbgctrl.api.spec import (
 )
 
 __all__ = [
+    "COMPLETED",
+    "FAILED",
+    "PAUSED",
+    "RUNNING",
     "CustomizedAction",
     "ImagePreload",
     "PullSecret",
@@ -37,6 +41,15 @@ __all__ = [
     "WarmupActions",
     "WarmupPolicies",
 ]
+
+RUNNING: Final = "Running"
+"""Phase: pods were made."""
+PAUSED: Final = "Paused"
+"""Phase: no new pods for the time being."""
+COMPLETED: Final = "Completed"
+"""Phase: every node was warmed up or given up."""
+FAILED: Final = "Failed"
+"""Phase: given up as a whole."""
 
 _LIMIT = "backoffLimitPerNode must be set when maxFailedNodes is specified"
 _SOME_TARGET = "either targetNodes or targetRoleBasedGroup must be specified"
@@ -225,3 +238,8 @@ class RoleBasedGroupWarmup(Resource, frozen=True):
 
     spec: RoleBasedGroupWarmupSpec
     status: RoleBasedGroupWarmupStatus | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is completed or has failed."""
+        return self.status is not None and self.status.phase in (COMPLETED, FAILED)

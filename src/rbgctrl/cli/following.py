@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from rbgctrl.api.core import Node, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
-from rbgctrl.api.meta import Key
-from rbgctrl.cli.loading import NodeBook, Scope, build, sources
-from rbgctrl.cli.summary import GroupView
+from rbgctrl.api.meta import Key, Resource
+from rbgctrl.cli.loading import FURTHER, Further, NodeBook, Scope, build, needed, sources
+from rbgctrl.cli.views import GroupView
 from rbgctrl.client.client import Client
+from rbgctrl.graph.indexes import indexes
 from rbgctrl.graph.view import Sources
 from rbgctrl.informers import Cache, Informer
 
 __all__ = ["follow"]
+
+R = TypeVar("R", bound=Resource)
 
 _BURST = 0.1
 _LOOK_AGAIN = 5.0
@@ -30,28 +34,56 @@ class _Followed:
 
     cache: Cache
     groups: Informer[RoleBasedGroup]
-    sources: Sources
-    nodes: Informer[Node] | None
+    sets: Informer[RoleInstanceSet]
+    instances: Informer[RoleInstance] | None = None
+    pods: Informer[Pod] | None = None
+    nodes: Informer[Node] | None = None
+    _further: dict[type[Resource], Informer[Any]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, client: Client, scope: Scope, *, nodes: bool) -> _Followed:
         cache = Cache(client, namespaces=(scope.namespace,) if scope.namespace else ())
-        groups = cache.informer(RoleBasedGroup, field_selector=scope.field_selector)
-        sets = cache.informer(RoleInstanceSet, selector=scope.label_selector)
+        groups = _indexed(cache.informer(RoleBasedGroup, field_selector=scope.field_selector))
+        sets = _indexed(cache.informer(RoleInstanceSet, selector=scope.label_selector))
         if not scope.deep:
-            return cls(cache, groups, sources(groups.store, sets.store), None)
-        instances = cache.informer(RoleInstance, selector=scope.label_selector)
-        pods = cache.informer(Pod, selector=scope.label_selector)
-        found = sources(groups.store, sets.store, instances.store, pods.store)
-        return cls(cache, groups, found, cache.informer(Node) if nodes else None)
+            return cls(cache, groups, sets)
+        instances = _indexed(cache.informer(RoleInstance, selector=scope.label_selector))
+        pods = _indexed(cache.informer(Pod, selector=scope.label_selector))
+        return cls(cache, groups, sets, instances, pods, cache.informer(Node) if nodes else None)
+
+    def want(self, scope: Scope, changed: asyncio.Event) -> None:
+        """Follow the further kinds that roles ask for by now, too."""
+        for kind in needed(self.groups.store.list()):
+            if kind in self._further:
+                continue
+            informer = _indexed(self.cache.informer(kind, selector=scope.label_selector, optional=True))
+            informer.on_progress(changed.set)
+            self._further[kind] = informer
+
+    def _sources(self) -> Sources:
+        stores: dict[str, Any] = {FURTHER[kind]: informer.store for kind, informer in self._further.items()}
+        absent = tuple(kind for kind, informer in self._further.items() if not informer.served)
+        return sources(
+            self.groups.store,
+            self.sets.store,
+            self.instances.store if self.instances is not None else None,
+            self.pods.store if self.pods is not None else None,
+            Further(**stores, absent=absent),
+        )
 
     def views(self, scope: Scope, notes: tuple[str, ...]) -> tuple[GroupView, ...]:
         nodes = {node.key.name: node for node in self.nodes.store.list()} if self.nodes is not None else {}
         store = self.groups.store
         keys: list[Key] = [group.key for group in store.list()]
         return build(
-            self.sources, keys, store.invalids(), nodes, deep=scope.deep, notes=(*notes, *_troubles(self.cache))
+            self._sources(), keys, store.invalids(), nodes, deep=scope.deep, notes=(*notes, *_troubles(self.cache))
         )
+
+
+def _indexed(informer: Informer[R]) -> Informer[R]:
+    for name, values in indexes(informer.kind).items():
+        informer.store.add_index(name, values)
+    return informer
 
 
 async def follow(client: Client, scope: Scope, book: NodeBook) -> AsyncGenerator[tuple[GroupView, ...], None]:
@@ -70,9 +102,13 @@ async def follow(client: Client, scope: Scope, book: NodeBook) -> AsyncGenerator
         informer.on_progress(changed.set)
     async with _running(followed.cache):
         with suppress(TimeoutError):  # what is missing is told in the notes
+            async with asyncio.timeout(_PATIENCE):
+                await followed.groups.wait_synced()
+            followed.want(scope, changed)
             await followed.cache.wait_synced(_PATIENCE)
         while True:
             changed.clear()
+            followed.want(scope, changed)
             yield followed.views(scope, book.notes)
             await _next(changed)
 

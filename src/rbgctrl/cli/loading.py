@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from rbgctrl.api import labels
+from rbgctrl.api import labels, roles
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
 from rbgctrl.api.core import ConfigMap, ControllerRevision, Node, Pod, Service
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
-from rbgctrl.api.meta import Key
-from rbgctrl.cli.summary import GroupView, node_names, summarize, unreadable
+from rbgctrl.api.meta import Key, Resource
+from rbgctrl.api.workloads import FOREIGN_KINDS, Deployment, LeaderWorkerSet, StatefulSet
+from rbgctrl.cli.summary import node_names, summarize, unreadable
+from rbgctrl.cli.views import GroupView
 from rbgctrl.client.client import Client
 from rbgctrl.client.decode import Invalid
 from rbgctrl.client.errors import ForbiddenError, NotFoundError
 from rbgctrl.graph import view
 from rbgctrl.graph.memory import Memory
 from rbgctrl.graph.view import Sources
+from rbgctrl.plan.replicas import scalable
 
-__all__ = ["NodeBook", "Scope", "build", "load", "sources"]
+__all__ = ["FURTHER", "Further", "NodeBook", "Scope", "build", "load", "needed", "sources"]
 
 _MANY_NODES: Final = 32
 _AT_ONCE: Final = 8
@@ -97,18 +101,59 @@ class NodeBook:
         return ("you may not read nodes, so their domains and zones are not shown",) if self.forbidden else ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Further:
+    """Kinds that are read only when a group asks for them; a cluster, or a user's rights, may lack them.
+
+    Attributes:
+        absent: kinds that the cluster does not know.
+    """
+
+    adapters: view.Reader[RoleBasedGroupScalingAdapter] = field(default_factory=Memory[RoleBasedGroupScalingAdapter])
+    deployments: view.Reader[Deployment] = field(default_factory=Memory[Deployment])
+    stateful_sets: view.Reader[StatefulSet] = field(default_factory=Memory[StatefulSet])
+    leader_worker_sets: view.Reader[LeaderWorkerSet] = field(default_factory=Memory[LeaderWorkerSet])
+    absent: Collection[type[Resource]] = ()
+
+
+FURTHER: Final[Mapping[type[Resource], str]] = {
+    RoleBasedGroupScalingAdapter: "adapters",
+    Deployment: "deployments",
+    StatefulSet: "stateful_sets",
+    LeaderWorkerSet: "leader_worker_sets",
+}
+"""The kinds of :class:`Further` with their names there."""
+
+
+def needed(groups: Iterable[RoleBasedGroup]) -> tuple[type[Resource], ...]:
+    """Kinds of :class:`Further` that roles of the groups ask for."""
+    declared = [role for group in groups if group.spec is not None for role in group.spec.roles]
+    found: set[type[Resource] | None] = {FOREIGN_KINDS.get(roles.workload_type(role)) for role in declared}
+    if any(scalable(role) for role in declared):
+        found.add(RoleBasedGroupScalingAdapter)
+    return tuple(kind for kind in FURTHER if kind in found)
+
+
 def sources(
     groups: view.Reader[RoleBasedGroup],
     sets: view.Reader[RoleInstanceSet],
     instances: view.Reader[RoleInstance] | None = None,
     pods: view.Reader[Pod] | None = None,
+    further: Further | None = None,
 ) -> Sources:
     """Sources of the object graph for views, which show neither Services nor discovery files nor revisions."""
+    further = Further() if further is None else further
     return Sources(
         groups=groups,
         sets=sets,
         instances=instances if instances is not None else Memory[RoleInstance](),
         pods=pods if pods is not None else Memory[Pod](),
+        workload_pods=pods if pods is not None else Memory[Pod](),
+        adapters=further.adapters,
+        deployments=further.deployments,
+        stateful_sets=further.stateful_sets,
+        leader_worker_sets=further.leader_worker_sets,
+        served=lambda kind: kind not in further.absent,
         services=Memory[Service](),
         config_maps=Memory[ConfigMap](),
         revisions=Memory[ControllerRevision](),
@@ -156,13 +201,40 @@ async def load(client: Client, scope: Scope, book: NodeBook) -> tuple[GroupView,
     )
     keys = [item.key for item in groups.items]
     if not scope.deep or not keys:
-        flat = sources(Memory(groups.items), Memory(sets.items))
-        return build(flat, keys, groups.invalid, {}, deep=False)
-    instances, pods = await asyncio.gather(
+        further, notes = await _further(client, scope, groups.items)
+        flat = sources(Memory(groups.items), Memory(sets.items), further=further)
+        return build(flat, keys, groups.invalid, {}, deep=False, notes=notes)
+    instances, pods, (further, notes) = await asyncio.gather(
         client.list(RoleInstance, scope.namespace, label_selector=scope.label_selector),
         client.list(Pod, scope.namespace, label_selector=scope.label_selector),
+        _further(client, scope, groups.items),
     )
-    found = sources(Memory(groups.items), Memory(sets.items), Memory(instances.items), Memory(pods.items))
+    found = sources(
+        Memory(groups.items), Memory(sets.items), Memory(instances.items), Memory(pods.items), further=further
+    )
     graphs = [graph for key in keys if (graph := view.group(found, key, deep=True)) is not None]
     await book.learn(node_names(graphs))
-    return build(found, keys, groups.invalid, book.nodes, deep=True, notes=book.notes)
+    return build(found, keys, groups.invalid, book.nodes, deep=True, notes=(*book.notes, *notes))
+
+
+async def _further(client: Client, scope: Scope, groups: Iterable[RoleBasedGroup]) -> tuple[Further, tuple[str, ...]]:
+    """What the groups ask for beyond our own workloads, and notes about what could not be read."""
+    kinds = needed(groups)
+    answers = await asyncio.gather(*(_read(client, scope, kind) for kind in kinds))
+    found: dict[str, Memory[Any]] = {}
+    absent, notes = [], []
+    for kind, answer in zip(kinds, answers, strict=True):
+        if isinstance(answer, Memory):
+            found[FURTHER[kind]] = answer
+        elif isinstance(answer, NotFoundError):
+            absent.append(kind)
+        else:
+            notes.append(f"you may not read {kind.KIND.plural}, so what they say is not shown")
+    return Further(**found, absent=tuple(absent)), tuple(notes)
+
+
+async def _read(client: Client, scope: Scope, kind: type[Resource]) -> Memory[Any] | NotFoundError | ForbiddenError:
+    try:
+        return Memory((await client.list(kind, scope.namespace, label_selector=scope.label_selector)).items)
+    except (NotFoundError, ForbiddenError) as error:
+        return error

@@ -11,16 +11,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from rbgctrl.cli.summary import GroupView, InstanceView, MissingView, PodView, RoleView
+from rbgctrl.cli.views import AdapterView, GroupView, InstanceView, MissingView, PodView, RoleView
 
 __all__ = ["Line", "Look", "Span", "group_lines", "list_lines", "plain"]
 
 READY, WAITING, FAILED, FAINT, STRONG = "green", "yellow", "red", "dim", "bold"
 _GAP = "  "
 _NARROWEST = 20
+_OURS, _STANDALONE = "RoleInstanceSet", "Standalone"
 _FAILED_PHASES = frozenset(("Failed", "Unknown"))
 # Optional columns, the first to go when a terminal is too narrow named first.
-_DROPPABLE = ("ip", "restarts", "zone", "domain")
+_DROPPABLE = ("ip", "restarts", "zone", "part", "domain")
 
 
 class Span(NamedTuple):
@@ -111,7 +112,7 @@ def _why(reason: str, message: str) -> str:
 
 def _notes(group: GroupView) -> Iterator[Line]:
     for name in group.leaving:
-        yield (Span(f"leaving: RoleInstanceSet {name}, which no role asks for any more", FAINT),)
+        yield (Span(f"leaving: {name}, which no role asks for any more", FAINT),)
     for note in group.notes:
         yield (Span(f"note: {note}", FAINT),)
 
@@ -131,11 +132,14 @@ def _role(role: RoleView, look: Look) -> _Item:
             "name": Span(look.sign(role.ready, failed=bool(role.problem)) + role.name, style),
             "ready": Span(f"{role.ready_replicas}/{role.replicas} ready", style),
             "pattern": Span(role.pattern or "no pattern", FAINT),
+            "workload": Span("" if role.workload in (None, _OURS) else str(role.workload), FAINT),
             "after": Span(f"after {', '.join(role.dependencies)}" if role.dependencies else "", FAINT),
         },
         tail=Span("; ".join(_remarks(role)), FAILED if role.problem else WAITING),
     )
-    item.below = [_instance(instance, look) for instance in role.instances or ()]
+    alone = role.pattern == _STANDALONE
+    item.below = [_instance(instance, look, alone=alone) for instance in role.instances or ()]
+    item.below += [_pod(pod, look) for pod in role.workload_pods or ()]
     return item
 
 
@@ -144,13 +148,23 @@ def _remarks(role: RoleView) -> Iterator[str]:
         yield role.problem
     if role.waits_for:
         yield f"waits for {', '.join(role.waits_for)}"
+    if role.replaces:
+        yield f"waits until {' and '.join(role.replaces)} is gone"
+    if role.adapter is not None:
+        yield _adapter(role.adapter)
     if role.current_replicas != role.replicas and not role.waits_for:
         yield f"{role.current_replicas} of {role.replicas} exist"
     if role.updated_replicas < role.current_replicas:
         yield f"{role.updated_replicas} of {role.current_replicas} updated"
 
 
-def _instance(instance: InstanceView, look: Look) -> _Item:
+def _adapter(adapter: AdapterView) -> str:
+    if adapter.decides:
+        return f"scaled by adapter to {adapter.replicas}"
+    return f"adapter {adapter.name} does not scale it" + (f", it is {adapter.phase}" if adapter.phase else " yet")
+
+
+def _instance(instance: InstanceView, look: Look, *, alone: bool) -> _Item:
     style = _style(instance.ready, False)
     remarks = [_why(instance.reason, instance.message)] if instance.reason else []
     if instance.restarts:
@@ -161,12 +175,19 @@ def _instance(instance: InstanceView, look: Look) -> _Item:
         {"name": Span(look.sign(instance.ready) + instance.name, style), "ready": Span(state, style)},
         tail=Span("; ".join(remarks), WAITING),
     )
-    item.below = [_pod(pod, look) for pod in instance.pods]
+    item.below = [_pod(pod, look, "" if alone else _part(pod, instance)) for pod in instance.pods]
     item.below += [_absent(missing) for missing in instance.missing]
     return item
 
 
-def _pod(pod: PodView, look: Look) -> _Item:
+def _part(pod: PodView, instance: InstanceView) -> str:
+    """Its component, numbered where the instance has, or is to have, several pods of it."""
+    several = sum(other.component == pod.component for other in instance.pods)
+    several += sum(missing.pods for missing in instance.missing if missing.component == pod.component)
+    return f"{pod.component} {pod.index}" if several > 1 else pod.component
+
+
+def _pod(pod: PodView, look: Look, part: str = "") -> _Item:
     failed = pod.phase in _FAILED_PHASES
     style = _style(pod.ready, failed)
     node = pod.node
@@ -178,6 +199,7 @@ def _pod(pod: PodView, look: Look) -> _Item:
         "pod",
         {
             "name": Span(look.sign(pod.ready, failed=failed) + pod.name, style),
+            "part": Span(part, FAINT),
             "phase": Span("Terminating" if pod.deleting else pod.phase, FAILED if failed else ""),
             "ready": Span(_ready(pod.ready), style),
             "restarts": Span(f"{pod.restarts} restarts" if pod.restarts else "", WAITING),

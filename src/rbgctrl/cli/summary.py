@@ -1,42 +1,28 @@
-"""What ``rbgctrl tree`` shows, as values: the object graph reduced to what a person or a script asks about.
-
-These types are the JSON of ``-o json``. Every key is always present; ``null`` means not known. Keys may be added,
-never renamed or removed.
-"""
+"""The object graph reduced to what a person or a script asks about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
-
-import msgspec
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from rbgctrl.api import conditions, labels, roles
 from rbgctrl.api.core import Node, Pod
 from rbgctrl.api.groups import RoleBasedGroup, RoleSpec, RoleStatus
 from rbgctrl.api.meta import Condition
+from rbgctrl.api.workloads import WORKLOAD_KINDS
+from rbgctrl.cli.views import (
+    AdapterView,
+    GroupView,
+    InstanceView,
+    MissingView,
+    NodeView,
+    PodView,
+    RoleView,
+)
 from rbgctrl.graph.nodes import ComponentNode, GroupNode, InstanceNode, PodNode, RoleNode
-from rbgctrl.plan.group import ready as may_start_dependants
+from rbgctrl.plan import replicas
+from rbgctrl.plan.observed import observe
 
-__all__ = [
-    "NVLINK_DOMAIN",
-    "ZONE",
-    "GroupList",
-    "GroupView",
-    "InstanceView",
-    "MissingView",
-    "NodeView",
-    "PodView",
-    "RoleView",
-    "node_names",
-    "summarize",
-    "unreadable",
-]
-
-NVLINK_DOMAIN: Final = "nvidia.com/gpu.clique"
-"""Node label: the NVLink domain, as NVIDIA's GPU feature discovery reports it."""
-ZONE: Final = "topology.kubernetes.io/zone"
-"""Node label: the zone."""
+__all__ = ["node_names", "summarize", "unreadable"]
 
 _UNREADABLE = "Unreadable"
 _PATTERNS = {
@@ -44,168 +30,6 @@ _PATTERNS = {
     roles.Pattern.LEADER_WORKER: "LeaderWorker",
     roles.Pattern.CUSTOM: "CustomComponents",
 }
-
-
-class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base: immutable, camelCase in JSON, nothing left out."""
-
-
-class NodeView(_View, frozen=True):
-    """The node a pod is bound to.
-
-    Attributes:
-        name: of the node.
-        ready: None when the node could not be read.
-        nvlink_domain: value of the node's ``nvidia.com/gpu.clique`` label.
-        zone: value of its zone label.
-    """
-
-    name: str
-    ready: bool | None = None
-    nvlink_domain: str | None = None
-    zone: str | None = None
-
-
-class PodView(_View, frozen=True):
-    """One pod.
-
-    Attributes:
-        name: of the pod.
-        role_id: its stable identity; None for pods that carry none.
-        component: name of its component, ``""`` when it belongs to none.
-        index: place inside the component, from 0; -1 when unknown.
-        phase: as Kubernetes reports it.
-        ready: whether its Ready condition is True.
-        reason: why it is not ready, one word; ``""`` when it is or nobody says.
-        message: the same, in words.
-        containers_ready: containers that pass their probes.
-        containers: containers that have a status.
-        restarts: container restarts, all containers together.
-        ip: None until it has one.
-        deleting: whether it is going.
-        node: where it runs; None until it is bound.
-    """
-
-    name: str
-    role_id: str | None
-    component: str
-    index: int
-    phase: str
-    ready: bool
-    reason: str
-    message: str
-    containers_ready: int
-    containers: int
-    restarts: int
-    ip: str | None
-    deleting: bool
-    node: NodeView | None
-
-
-class MissingView(_View, frozen=True):
-    """Pods of a component that should exist and do not.
-
-    Attributes:
-        component: its name.
-        pods: how many are missing.
-    """
-
-    component: str
-    pods: int
-
-
-class InstanceView(_View, frozen=True):
-    """One replica of a role.
-
-    Attributes:
-        name: of the RoleInstance.
-        role_id: its stable identity; None when it carries none.
-        ready: whether it is ready to serve.
-        reason: why it is not, one word; ``""`` when it is.
-        message: the same, in words.
-        restarts: recreations by the restart policy in a row.
-        deleting: whether it is going.
-        missing: pods still to come, by component.
-        pods: those that exist, component by component.
-    """
-
-    name: str
-    role_id: str | None
-    ready: bool
-    reason: str
-    message: str
-    restarts: int
-    deleting: bool
-    missing: tuple[MissingView, ...]
-    pods: tuple[PodView, ...]
-
-
-class RoleView(_View, frozen=True):
-    """One role.
-
-    Attributes:
-        name: of the role.
-        pattern: ``Standalone``, ``LeaderWorker`` or ``CustomComponents``; None when the spec names none.
-        dependencies: roles that must be ready before it starts.
-        waits_for: those of them that hold it back now.
-        problem: what keeps it from being carried out, in words; ``""`` for nothing.
-        replicas: instances wanted.
-        current_replicas: instances that exist.
-        ready_replicas: instances that are ready.
-        updated_replicas: instances at the latest revision.
-        pods: pods that all wanted instances have together.
-        ready: whether all are there and ready.
-        instances: None when they were not asked for.
-    """
-
-    name: str
-    pattern: str | None
-    dependencies: tuple[str, ...]
-    waits_for: tuple[str, ...]
-    problem: str
-    replicas: int
-    current_replicas: int
-    ready_replicas: int
-    updated_replicas: int
-    pods: int
-    ready: bool
-    instances: tuple[InstanceView, ...] | None
-
-
-class GroupView(_View, frozen=True):
-    """One RoleBasedGroup.
-
-    Attributes:
-        name: of the group.
-        namespace: of the group.
-        uid: of the group.
-        generation: of its spec.
-        ready: whether its Ready condition is True for this generation.
-        reason: of that condition; ``""`` while there is none.
-        message: of that condition.
-        deleting: whether it is going.
-        roles: in the order of the spec.
-        leaving: workloads of roles that the spec no longer names.
-        notes: what could not be found out, in words.
-    """
-
-    name: str
-    namespace: str
-    uid: str
-    generation: int
-    ready: bool
-    reason: str
-    message: str
-    deleting: bool
-    roles: tuple[RoleView, ...] = ()
-    leaving: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-class GroupList(_View, frozen=True):
-    """Several groups, without their instances."""
-
-    groups: tuple[GroupView, ...]
 
 
 def summarize(
@@ -222,6 +46,7 @@ def summarize(
     found = node.group
     condition = _condition(found.status.conditions if found.status else (), conditions.READY)
     stale = found.status is None or found.status.observed_generation < found.metadata.generation
+    wanted = replicas.wanted(node)
     where: Callable[[str], NodeView] = lambda name: _node(name, (nodes or {}).get(name))  # noqa: E731 - a closure in one line
     return GroupView(
         name=found.key.name,
@@ -232,7 +57,7 @@ def summarize(
         reason=condition.reason if condition else "",
         message=condition.message if condition else "",
         deleting=found.metadata.deleting,
-        roles=tuple(_role(node, role, where if deep else None) for role in node.roles),
+        roles=tuple(_role(node, role, wanted[role.name], where if deep else None) for role in node.roles),
         leaving=tuple(orphan.metadata.name for orphan in node.orphans),
         notes=tuple(notes),
     )
@@ -254,35 +79,71 @@ def unreadable(name: str, namespace: str, uid: str, error: str) -> GroupView:
 
 def node_names(groups: Iterable[GroupNode]) -> frozenset[str]:
     """Names of the nodes that pods of the groups are bound to."""
-    return frozenset(
-        pod.pod.spec.node_name
-        for group in groups
-        for role in group.roles
-        if role.workload is not None
-        for instance in role.workload.instances
-        for pod in instance.pods
-        if pod.pod.spec.node_name
-    )
+    found = (pod for group in groups for role in group.roles for pod in _pods(role))
+    return frozenset(pod.spec.node_name for pod in found if pod.spec.node_name)
 
 
-def _role(group: GroupNode, role: RoleNode, where: Callable[[str], NodeView] | None) -> RoleView:
-    live = role.workload.set if role.workload is not None else None
+def _pods(role: RoleNode) -> Iterator[Pod]:
+    for instance in role.set.instances if role.set is not None else ():
+        yield from (pod.pod for pod in instance.pods)
+    yield from role.pods
+
+
+def _role(group: GroupNode, role: RoleNode, wanted: int, where: Callable[[str], NodeView] | None) -> RoleView:
     counts = _counts(group.group, role)
     pattern = roles.pattern(role.spec)
-    instances = role.workload.instances if role.workload is not None else ()
+    kind = WORKLOAD_KINDS.get(roles.workload_type(role.spec))
+    instances = role.set.instances if role.set is not None else ()
     return RoleView(
         name=role.name,
         pattern=_PATTERNS[pattern] if pattern is not None else None,
+        workload=kind.KIND.kind if kind is not None else None,
         dependencies=role.spec.dependencies,
-        waits_for=_waits_for(group, role) if live is None else (),
-        problem="its name is taken by a RoleInstanceSet of somebody else" if role.squatter else "",
-        replicas=role.spec.replicas,
+        waits_for=_waits_for(group, role) if role.workload is None else (),
+        replaces=tuple(f"{type(item).KIND.kind} {item.metadata.name}" for item in role.former),
+        problem=_problem(role),
+        adapter=_adapter(group.group, role),
+        replicas=wanted,
         current_replicas=counts.replicas,
         ready_replicas=counts.ready_replicas,
         updated_replicas=counts.updated_replicas,
-        pods=role.spec.replicas * _size(role.spec),
-        ready=role.spec.replicas == counts.replicas == counts.ready_replicas,
+        pods=wanted * _size(role.spec),
+        ready=wanted == counts.replicas == counts.ready_replicas,
         instances=None if where is None else tuple(_instance(item, where) for item in instances),
+        workload_pods=None if where is None else tuple(_pod(_placed(pod), where) for pod in role.pods),
+    )
+
+
+def _problem(role: RoleNode) -> str:
+    kind = WORKLOAD_KINDS.get(roles.workload_type(role.spec))
+    if kind is None:
+        return f"nobody knows its workload type {roles.workload_type(role.spec)}"
+    if role.squatter:
+        return f"its name is taken by a {kind.KIND.kind} of somebody else"
+    if not role.served:
+        return f"this cluster does not know its kind of workload, {kind.KIND.kind}"
+    return ""
+
+
+def _adapter(group: RoleBasedGroup, role: RoleNode) -> AdapterView | None:
+    found = role.adapter
+    if found is None:
+        return None
+    return AdapterView(
+        name=found.metadata.name,
+        phase=found.status.phase if found.status is not None else "",
+        replicas=found.spec.replicas if found.spec is not None else None,
+        decides=replicas.decided(group.uid, role) is not None,
+    )
+
+
+def _placed(pod: Pod) -> PodNode:
+    """A pod of somebody else's workload, with the component that its labels name, if any."""
+    index = pod.metadata.labels.get(labels.COMPONENT_ID, "")
+    return PodNode(
+        pod=pod,
+        component=pod.metadata.labels.get(labels.COMPONENT_NAME, ""),
+        index=int(index) if index.isascii() and index.isdigit() else -1,
     )
 
 
@@ -297,16 +158,14 @@ def _size(role: RoleSpec) -> int:
 
 
 def _counts(group: RoleBasedGroup, role: RoleNode) -> RoleStatus:
-    """The workload's own counters; for workloads of other kinds those that the group's status repeats."""
+    """The workload's own counters; where it could not be read those that the group's status repeats."""
     if role.workload is not None:
-        status = role.workload.set.status
-        if status is None:
-            return RoleStatus(name=role.name)
+        seen = observe(role.workload)
         return RoleStatus(
             name=role.name,
-            replicas=status.replicas,
-            ready_replicas=status.ready_replicas,
-            updated_replicas=status.updated_replicas,
+            replicas=seen.replicas,
+            ready_replicas=seen.ready_replicas,
+            updated_replicas=seen.updated_replicas,
         )
     stored = group.status.role_statuses if group.status is not None else ()
     return next((entry for entry in stored or () if entry.name == role.name), RoleStatus(name=role.name))
@@ -316,8 +175,7 @@ def _waits_for(group: GroupNode, role: RoleNode) -> tuple[str, ...]:
     waiting = []
     for name in role.spec.dependencies:
         needed = group.role(name)
-        live = needed.workload.set if needed is not None and needed.workload is not None else None
-        if not may_start_dependants(live):
+        if needed is None or needed.workload is None or not observe(needed.workload).ready:
             waiting.append(name)
     return tuple(waiting)
 
@@ -388,8 +246,8 @@ def _node(name: str, node: Node | None) -> NodeView:
     return NodeView(
         name=name,
         ready=ready is not None and ready.true,
-        nvlink_domain=node.metadata.labels.get(NVLINK_DOMAIN),
-        zone=node.metadata.labels.get(ZONE),
+        nvlink_domain=node.metadata.labels.get(labels.NODE_NVLINK_DOMAIN),
+        zone=node.metadata.labels.get(labels.NODE_ZONE),
     )
 
 

@@ -16,7 +16,7 @@ from rbgctrl.cli.following import follow
 from rbgctrl.cli.loading import NodeBook, Scope, load
 from rbgctrl.cli.options import Access, Output
 from rbgctrl.cli.rendering import Line, Look, group_lines, list_lines
-from rbgctrl.cli.summary import GroupList, GroupView
+from rbgctrl.cli.views import GroupList, GroupView
 from rbgctrl.client.client import Client
 
 __all__ = ["TreeRequest", "frame", "tree"]

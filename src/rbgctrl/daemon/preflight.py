@@ -7,10 +7,14 @@ from collections.abc import Iterable
 
 import structlog
 
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
 from rbgctrl.api.core import CustomResourceDefinition
 from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
+from rbgctrl.api.warmups import RoleBasedGroupWarmup
 from rbgctrl.client import (
     ApiError,
     ApiStatusError,
@@ -28,7 +32,18 @@ __all__ = ["REQUIRED_CRDS", "AccessError", "MissingCrdsError", "Preflight", "req
 
 log = structlog.get_logger(__name__)
 
-REQUIRED_CRDS = tuple(kind.KIND.resource for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance))
+REQUIRED_CRDS = tuple(
+    kind.KIND.resource
+    for kind in (
+        RoleBasedGroup,
+        RoleBasedGroupSet,
+        RoleInstanceSet,
+        RoleInstance,
+        RoleBasedGroupScalingAdapter,
+        ClusterEngineRuntimeProfile,
+        RoleBasedGroupWarmup,
+    )
+)
 """Names of the CRDs the reconcilers cannot do without."""
 
 

@@ -40,7 +40,6 @@ EXIT_CONFIGURATION: Final = 2
 _CONFIGURATION = (ConfigError, SettingsError, MissingCrdsError, AccessError, CertificateError, ListenError)
 
 _WITHOUT_EFFECT = (
-    "scheduler_name",
     "enable_port_allocator",
     "port_allocate_strategy",
     "start_port",
@@ -122,6 +121,7 @@ def build(client: Client, settings: Settings, metrics: Metrics | None = None) ->
         metrics: where to count.
     """
     from rbgctrl.daemon.webhooks import add_webhooks  # noqa: PLC0415 - the models behind it take long to import
+    from rbgctrl.daemon.reconcilers import reconciler_options  # noqa: PLC0415 - the same
     from rbgctrl.reconcilers import add_all  # noqa: PLC0415 - the same
 
     elector = None
@@ -141,7 +141,7 @@ def build(client: Client, settings: Settings, metrics: Metrics | None = None) ->
         metrics=metrics,
         preflight=Preflight(client),
     )
-    add_all(manager, workers=settings.max_concurrent_reconciles)
+    add_all(manager, reconciler_options(settings))
     if settings.enable_webhooks == "all":
         add_webhooks(manager, client, settings)
     return manager

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from rbgctrl.api.meta import Key, Resource
+from rbgctrl.graph.indexes import indexes
 
 __all__ = ["Memory"]
 
@@ -39,3 +40,7 @@ class Memory(Generic[R]):
     def owned(self, uid: str) -> Sequence[R]:
         """Objects whose controller has that UID, sorted by key; none for an empty UID."""
         return self._owned.get(uid, ()) if uid else ()
+
+    def by(self, name: str, value: str) -> Sequence[R]:
+        """Objects that have ``value`` in the index ``name`` of their kind, sorted by key."""
+        return [item for item in self.list() if value in indexes(type(item))[name](item)]

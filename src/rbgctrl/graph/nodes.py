@@ -6,11 +6,17 @@ answered in one place. Nodes hold cached objects; they never copy or change them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
+from rbgctrl.api.bindings import Binding
+from rbgctrl.api.core import ConfigMap, ControllerRevision, Node, Pod, Service
 from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
+from rbgctrl.api.podgroups import PodGroup
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
+from rbgctrl.api.workloads import Foreign, Workload
 
 __all__ = ["ComponentNode", "GroupNode", "InstanceNode", "PodNode", "RoleNode", "SetNode"]
 
@@ -49,7 +55,12 @@ class InstanceNode:
         components: in the order of the spec.
         strays: pods it controls that belong to no component of its spec.
         revisions: its ControllerRevisions, oldest first.
-        squatters: names its missing pods need that a pod of somebody else holds.
+        squatters: names its missing pods need that a pod of somebody else holds, and who controls that one.
+        owner: the set that controls it, or None.
+        slots: ordinals and ids of the instances of its set that exist, its own among them; filled in like ``bindings``.
+        bindings: where pods of its set ran, if it asks for in-place scheduling.
+        hosts: cluster nodes that matter to its pods, by name, None for one that is gone; None when nothing is known of
+            nodes.
     """
 
     instance: RoleInstance
@@ -57,7 +68,11 @@ class InstanceNode:
     components: tuple[ComponentNode, ...] = ()
     strays: tuple[PodNode, ...] = ()
     revisions: tuple[ControllerRevision, ...] = ()
-    squatters: frozenset[str] = frozenset()
+    squatters: Mapping[str, str] = field(default_factory=dict)
+    owner: RoleInstanceSet | None = None
+    slots: frozenset[str] = frozenset()
+    bindings: tuple[Binding, ...] = ()
+    hosts: Mapping[str, Node | None] | None = None
 
     @property
     def pods(self) -> tuple[PodNode, ...]:
@@ -74,12 +89,16 @@ class SetNode:
         instances: instances it controls, by ordinal, then name.
         revisions: its ControllerRevisions, oldest first.
         squatters: ordinals whose instance name is held by an instance of somebody else.
+        orphans: instances that nobody controls and that are the set's by name and labels: it may adopt them.
+        spent: ids of stateless instances that were there and are gone, as far as anybody remembers.
     """
 
     set: RoleInstanceSet
     instances: tuple[InstanceNode, ...] = ()
     revisions: tuple[ControllerRevision, ...] = ()
     squatters: frozenset[int] = frozenset()
+    orphans: tuple[InstanceNode, ...] = ()
+    spent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +108,31 @@ class RoleNode:
     Attributes:
         name: role name.
         spec: the role in the group's spec.
-        workload: its RoleInstanceSet, or None while there is none.
+        set: its RoleInstanceSet, or None; the instances are filled in, their pods only when asked for.
+        other: its Deployment, StatefulSet or LeaderWorkerSet, or None.
+        pods: pods of ``other``, by name.
+        former: workloads of its name that are the group's, and of a kind that the role has no more.
         service: its headless Service, or None.
-        squatter: whether the workload's name is held by a set of somebody else.
+        adapter: the scaling adapter of its name, whoever owns it, or None.
+        squatter: whether the workload's name is held by an object of somebody else.
+        served: whether the cluster knows the kind of its workload.
     """
 
     name: str
     spec: RoleSpec
-    workload: SetNode | None = None
+    set: SetNode | None = None
+    other: Foreign | None = None
+    pods: tuple[Pod, ...] = ()
+    former: tuple[Workload, ...] = ()
     service: Service | None = None
+    adapter: RoleBasedGroupScalingAdapter | None = None
     squatter: bool = False
+    served: bool = True
+
+    @property
+    def workload(self) -> Workload | None:
+        """Whatever stands behind the role."""
+        return self.set.set if self.set is not None else self.other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,16 +142,26 @@ class GroupNode:
     Attributes:
         group: the cached object.
         roles: in the order of the spec.
-        orphans: sets it controls that no role of the spec asks for any more.
+        orphans: workloads it controls that no role of the spec asks for any more.
+        adapters: scaling adapters it owns that no role of the spec asks for any more.
         config_map: its discovery ConfigMap, or None.
+        pod_group: the PodGroup of its name, whoever owns it, or None.
+        gangs: whether the cluster knows the kind of PodGroup that is written.
+        profiles: engine runtime profiles that its roles name, those that exist.
         revisions: its ControllerRevisions, oldest first.
+        nodes: cluster nodes that its pods are bound to, by name, as far as known.
     """
 
     group: RoleBasedGroup
     roles: tuple[RoleNode, ...] = ()
-    orphans: tuple[RoleInstanceSet, ...] = ()
+    orphans: tuple[Workload, ...] = ()
+    adapters: tuple[RoleBasedGroupScalingAdapter, ...] = ()
     config_map: ConfigMap | None = None
+    pod_group: PodGroup | None = None
+    gangs: bool = True
+    profiles: Mapping[str, ClusterEngineRuntimeProfile] = field(default_factory=dict)
     revisions: tuple[ControllerRevision, ...] = ()
+    nodes: Mapping[str, Node] = field(default_factory=dict)
 
     def role(self, name: str) -> RoleNode | None:
         """The role of that name."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from rbgctrl.api import labels, names
+from rbgctrl.api import labels, names, roles
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
+from rbgctrl.api.bindings import Binding, bindings, slot_of
 from rbgctrl.api.core import ConfigMap, ControllerRevision, Node, Pod, Service
-from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
+from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.instances import InstanceComponent, RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, Resource
+from rbgctrl.api.podgroups import PodGroup, SchedulerPluginsPodGroup
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
+from rbgctrl.api.selectors import matches
+from rbgctrl.api.warmups import RoleBasedGroupWarmup
+from rbgctrl.api.workloads import FOREIGN_KINDS, Deployment, Foreign, LeaderWorkerSet, StatefulSet, Workload
+from rbgctrl.graph.indexes import GROUP, ORPHANS, ROLE, group_value, role_value, set_value
+from rbgctrl.graph.memory import Memory
 from rbgctrl.graph.nodes import ComponentNode, GroupNode, InstanceNode, PodNode, RoleNode, SetNode
 
 __all__ = ["Reader", "Sources", "group", "instance", "role"]
@@ -29,10 +39,25 @@ class Reader(Protocol, Generic[R_co]):
         """Objects whose controller has that UID, sorted by key."""
         ...
 
+    def by(self, name: str, value: str) -> Sequence[R_co]:
+        """Objects that have ``value`` in an index of :mod:`rbgctrl.graph.indexes`, sorted by key."""
+        ...
+
+
+def _everything(kind: type[Resource]) -> bool:
+    return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where each kind is read from."""
+    """Where each kind is read from; what a view has no use for may be left out.
+
+    Attributes:
+        served: whether the cluster knows a kind; asked of those that not every cluster has.
+        workload_pods: pods of workloads that are not ours.
+        pod_group_kind: which of the two kinds ``pod_groups`` has.
+        nodes: None when nothing is known of nodes.
+    """
 
     groups: Reader[RoleBasedGroup]
     sets: Reader[RoleInstanceSet]
@@ -41,7 +66,27 @@ class Sources:
     services: Reader[Service]
     config_maps: Reader[ConfigMap]
     revisions: Reader[ControllerRevision]
+    deployments: Reader[Deployment] = field(default_factory=Memory[Deployment])
+    stateful_sets: Reader[StatefulSet] = field(default_factory=Memory[StatefulSet])
+    leader_worker_sets: Reader[LeaderWorkerSet] = field(default_factory=Memory[LeaderWorkerSet])
+    pod_groups: Reader[PodGroup] = field(default_factory=Memory[PodGroup])
+    adapters: Reader[RoleBasedGroupScalingAdapter] = field(default_factory=Memory[RoleBasedGroupScalingAdapter])
+    profiles: Reader[ClusterEngineRuntimeProfile] = field(default_factory=Memory[ClusterEngineRuntimeProfile])
+    group_sets: Reader[RoleBasedGroupSet] = field(default_factory=Memory[RoleBasedGroupSet])
+    warmups: Reader[RoleBasedGroupWarmup] = field(default_factory=Memory[RoleBasedGroupWarmup])
+    warmup_pods: Reader[Pod] = field(default_factory=Memory[Pod])
+    workload_pods: Reader[Pod] = field(default_factory=Memory[Pod])
     nodes: Reader[Node] | None = None
+    pod_group_kind: type[PodGroup] = SchedulerPluginsPodGroup
+    served: Callable[[type[Resource]], bool] = _everything
+
+    def foreign(self) -> tuple[tuple[type[Foreign], Reader[Foreign]], ...]:
+        """The kinds of workloads that are not ours, each with where it is read."""
+        return (
+            (Deployment, self.deployments),
+            (StatefulSet, self.stateful_sets),
+            (LeaderWorkerSet, self.leader_worker_sets),
+        )
 
 
 def group(sources: Sources, key: Key, *, deep: bool = False) -> GroupNode | None:
@@ -50,29 +95,110 @@ def group(sources: Sources, key: Key, *, deep: bool = False) -> GroupNode | None
     Args:
         sources: where to read.
         key: of the group.
-        deep: also fill in instances and pods, which reconciling a group does not need.
+        deep: also fill in the pods of every instance.
     """
     found = sources.groups.get(key)
     if found is None:
         return None
-    owned = {item.metadata.name: item for item in sources.sets.owned(found.uid)}
-    roles = []
-    for spec in found.spec.roles if found.spec else ():
-        workload_key = Key(key.namespace, names.workload(key.name, spec.name))
-        workload = owned.pop(workload_key.name, None)
-        squatter = workload is None and sources.sets.get(workload_key) is not None
-        node = None
-        if workload is not None:
-            node = _set(sources, workload, deep=True) if deep else SetNode(set=workload)
-        service = _service(sources, key, spec.name)
-        roles.append(RoleNode(name=spec.name, spec=spec, workload=node, service=service, squatter=squatter))
+    owned = _Owned(sources, found)
+    declared = found.spec.roles if found.spec else ()
+    built = tuple(_role(sources, owned, key, spec, deep=deep) for spec in declared)
+    used = {runtime.profile_name for spec in declared for runtime in spec.engine_runtimes}
+    profiles = {name: profile for name in sorted(used) if (profile := sources.profiles.get(Key("", name))) is not None}
     return GroupNode(
         group=found,
-        roles=tuple(roles),
-        orphans=tuple(owned[name] for name in sorted(owned)),
+        roles=built,
+        orphans=owned.left(),
+        adapters=_stray_adapters(sources, found),
         config_map=sources.config_maps.get(Key(key.namespace, names.discovery_config_map(key.name))),
+        pod_group=sources.pod_groups.get(Key(key.namespace, names.pod_group(key.name))),
+        gangs=sources.served(sources.pod_group_kind),
+        profiles=profiles,
         revisions=_revisions(sources, found.uid),
+        nodes=_nodes(sources, built) if deep else {},
     )
+
+
+class _Owned:
+    """Workloads of every kind that a group controls; what is taken out belongs to a role."""
+
+    def __init__(self, sources: Sources, found: RoleBasedGroup) -> None:
+        sets = {item.metadata.name: item for item in sources.sets.owned(found.uid)}
+        self._by_kind: dict[type[Resource], dict[str, Workload]] = {RoleInstanceSet: dict(sets)}
+        for kind, reader in sources.foreign():
+            self._by_kind[kind] = {item.metadata.name: item for item in reader.owned(found.uid)}
+
+    def take(self, kind: type[Resource], name: str) -> Workload | None:
+        return self._by_kind[kind].pop(name, None)
+
+    def former(self, name: str) -> tuple[Workload, ...]:
+        """Everything of that name that is left."""
+        return tuple(item for held in self._by_kind.values() if (item := held.pop(name, None)) is not None)
+
+    def left(self) -> tuple[Workload, ...]:
+        return tuple(held[name] for held in self._by_kind.values() for name in sorted(held))
+
+
+def _role(sources: Sources, owned: _Owned, key: Key, spec: RoleSpec, *, deep: bool) -> RoleNode:
+    kind = FOREIGN_KINDS.get(roles.workload_type(spec), RoleInstanceSet)
+    workload_key = Key(key.namespace, names.workload(key.name, spec.name))
+    live = owned.take(kind, workload_key.name)
+    return RoleNode(
+        name=spec.name,
+        spec=spec,
+        set=_set(sources, live, deep=deep) if isinstance(live, RoleInstanceSet) else None,
+        other=live if live is not None and not isinstance(live, RoleInstanceSet) else None,
+        pods=_workload_pods(sources, key, spec.name, live),
+        former=owned.former(workload_key.name),
+        service=_service(sources, key, spec.name),
+        adapter=sources.adapters.get(Key(key.namespace, names.adapter(key.name, spec.name))),
+        squatter=live is None and _taken(sources, kind, workload_key),
+        served=kind is RoleInstanceSet or sources.served(kind),
+    )
+
+
+def _workload_pods(sources: Sources, key: Key, role_name: str, live: Workload | None) -> tuple[Pod, ...]:
+    """The pods of a workload that is not ours; two kinds have another controller in between, which is not watched."""
+    if live is None or isinstance(live, RoleInstanceSet):
+        return ()
+    if isinstance(live, StatefulSet):
+        return tuple(sources.workload_pods.owned(live.uid))
+    between = "ReplicaSet" if isinstance(live, Deployment) else "StatefulSet"
+    return tuple(
+        pod
+        for pod in sources.workload_pods.by(ROLE, role_value(key.namespace, key.name, role_name))
+        if (owner := pod.metadata.controller()) is not None and owner.kind == between
+    )
+
+
+def _taken(sources: Sources, kind: type[Workload], key: Key) -> bool:
+    if kind is RoleInstanceSet:
+        return sources.sets.get(key) is not None
+    return any(found is kind and reader.get(key) is not None for found, reader in sources.foreign())
+
+
+def _stray_adapters(sources: Sources, found: RoleBasedGroup) -> tuple[RoleBasedGroupScalingAdapter, ...]:
+    """Adapters that the group made, for roles that are gone."""
+    expected = {names.adapter(found.key.name, spec.name) for spec in (found.spec.roles if found.spec else ())}
+    return tuple(
+        item
+        for item in sources.adapters.by(GROUP, group_value(found.key.namespace, found.key.name))
+        if item.metadata.name not in expected
+        and any(owner.uid == found.uid for owner in item.metadata.owner_references)
+    )
+
+
+def _nodes(sources: Sources, built: Sequence[RoleNode]) -> Mapping[str, Node]:
+    """The cluster nodes of every pod."""
+    if sources.nodes is None:
+        return {}
+    used = {pod.pod.spec.node_name for role in built for pod in _pods(role)}
+    return {name: node for name in sorted(used) if name and (node := sources.nodes.get(Key("", name))) is not None}
+
+
+def _pods(role: RoleNode) -> Iterator[PodNode]:
+    for item in role.set.instances if role.set is not None else ():
+        yield from item.pods
 
 
 def _service(sources: Sources, key: Key, role_name: str) -> Service | None:
@@ -97,14 +223,32 @@ def _set(sources: Sources, found: RoleInstanceSet, *, deep: bool) -> SetNode:
         ordinal = -1 if ordinal is None else ordinal
         instances.append(_instance(sources, item, ordinal) if deep else InstanceNode(instance=item, ordinal=ordinal))
     instances.sort(key=lambda node: (node.ordinal, node.instance.key))
-    held = {node.ordinal for node in instances}
+    orphans = _orphans(sources, found)
+    held = {node.ordinal for node in (*instances, *orphans)}
     squatters = frozenset(
         ordinal
         for ordinal in range(found.spec.replicas if found.spec and found.spec.replicas is not None else 1)
         if ordinal not in held
         and sources.instances.get(Key(found.key.namespace, names.instance(found.metadata.name, ordinal))) is not None
     )
-    return SetNode(set=found, instances=tuple(instances), revisions=_revisions(sources, found.uid), squatters=squatters)
+    return SetNode(
+        set=found,
+        instances=tuple(instances),
+        revisions=_revisions(sources, found.uid),
+        squatters=squatters,
+        orphans=orphans,
+    )
+
+
+def _orphans(sources: Sources, found: RoleInstanceSet) -> tuple[InstanceNode, ...]:
+    name, selector = found.metadata.name, found.spec.selector if found.spec is not None else None
+    return tuple(
+        InstanceNode(instance=item, ordinal=ordinal)
+        for item in sources.instances.by(ORPHANS, set_value(found.key.namespace, name))
+        if not item.metadata.deleting
+        and matches(selector, item.metadata.labels)
+        and (ordinal := names.instance_ordinal(name, item.metadata.name)) is not None
+    )
 
 
 def instance(sources: Sources, key: Key) -> InstanceNode | None:
@@ -131,13 +275,16 @@ def _instance(sources: Sources, found: RoleInstance, ordinal: int) -> InstanceNo
         for component in declared
     )
     mine = {pod.pod.metadata.name for pod in pods}
-    squatters = frozenset(
-        name
+    squatters = {
+        name: _holder(found, squatter)
         for component in declared
         for index in range(size_of(component))
         if (name := names.pod(found.metadata.name, component.name, index, role_type(found))) not in mine
-        and sources.pods.get(Key(found.key.namespace, name)) is not None
-    )
+        and (squatter := sources.pods.get(Key(found.key.namespace, name))) is not None
+    }
+    owner = _owner(sources, found)
+    asks = bool(found.metadata.annotations.get(labels.INPLACE_SCHEDULING))
+    remembered = bindings((owner or found).metadata.annotations) if asks else ()
     return InstanceNode(
         instance=found,
         ordinal=ordinal,
@@ -145,7 +292,46 @@ def _instance(sources: Sources, found: RoleInstance, ordinal: int) -> InstanceNo
         strays=tuple(pod for pod in pods if pod.component not in known),
         revisions=_revisions(sources, found.uid),
         squatters=squatters,
+        owner=owner,
+        slots=_slots(sources, found, owner) if remembered else frozenset(),
+        bindings=remembered,
+        hosts=_hosts(sources, pods, remembered),
     )
+
+
+def _holder(found: RoleInstance, squatter: Pod) -> str:
+    """Who controls a pod; ``""`` for an earlier instance of the same name, whose pods go as it went."""
+    controller = squatter.metadata.controller()
+    if controller is None:
+        return "nobody"
+    earlier = controller.kind == found.KIND.kind and controller.name == found.metadata.name
+    return "" if earlier else f"{controller.kind} {controller.name}"
+
+
+def _owner(sources: Sources, found: RoleInstance) -> RoleInstanceSet | None:
+    controller = found.metadata.controller()
+    if controller is None or controller.kind != RoleInstanceSet.KIND.kind:
+        return None
+    owner = sources.sets.get(Key(found.key.namespace, controller.name))
+    return owner if owner is not None and owner.uid == controller.uid else None
+
+
+def _slots(sources: Sources, found: RoleInstance, owner: RoleInstanceSet | None) -> frozenset[str]:
+    siblings = sources.instances.owned(owner.uid) if owner is not None else ()
+    return frozenset((slot_of(found), *(slot_of(item) for item in siblings)))
+
+
+def _hosts(
+    sources: Sources, pods: Sequence[PodNode], remembered: Sequence[Binding]
+) -> Mapping[str, Node | None] | None:
+    """The cluster nodes of pods that are going away, of pods that wait for one, and of those that are remembered."""
+    if sources.nodes is None:
+        return None
+    used = {item.node for item in remembered}
+    used.update(pod.pod.spec.node_name for pod in pods if pod.pod.metadata.deleting)
+    for pod in pods:
+        used.update(pod.pod.metadata.annotations.get(labels.PINNED_NODES, "").split(","))
+    return {name: sources.nodes.get(Key("", name)) for name in sorted(used) if name}
 
 
 def role_type(found: RoleInstance) -> str:

@@ -60,7 +60,13 @@ class Cache:
         self._group: asyncio.TaskGroup | None = None
 
     def informer(
-        self, kind: type[R], *, namespace: str = "", selector: str = "", field_selector: str = ""
+        self,
+        kind: type[R],
+        *,
+        namespace: str = "",
+        selector: str = "",
+        field_selector: str = "",
+        optional: bool = False,
     ) -> Informer[R]:
         """The informer of a kind, made at the first call.
 
@@ -69,6 +75,8 @@ class Cache:
             namespace: ``""`` for all, or all the cache is limited to.
             selector: label selector in the API's syntax.
             field_selector: in the API's syntax.
+            optional: nothing waits for it while the cluster does not know the kind; see :attr:`Informer.served`. Who
+                asks first decides.
 
         Raises:
             ValueError: a selector is malformed, the kind has no namespaces, or the cache is limited to other ones.
@@ -89,6 +97,7 @@ class Cache:
                 options=self._options,
                 jitter=self._jitter,
                 observer=self._observer,
+                optional=optional,
             )
             self._informers[limits] = known
             self._by_kind[kind] = (*self._by_kind.get(kind, ()), known)

@@ -15,7 +15,7 @@ import structlog
 
 from rbgctrl.api.meta import Resource
 from rbgctrl.client.decode import Bookmark, ErrorStatus, Invalid, Page, WatchEvent, decoder
-from rbgctrl.client.errors import ResponseError
+from rbgctrl.client.errors import NotFoundError, ResponseError
 from rbgctrl.clock import Jitter
 from rbgctrl.informers import signals as s
 from rbgctrl.informers.dispatch import Dispatcher
@@ -63,6 +63,7 @@ class Feeder(Generic[R]):
         options: timing.
         jitter: spreads pauses and watch timeouts.
         observer: counts.
+        optional: a kind that the server does not know is no reason to wait.
     """
 
     def __init__(
@@ -74,7 +75,10 @@ class Feeder(Generic[R]):
         options: s.InformerOptions,
         jitter: Jitter,
         observer: InformerObserver,
+        *,
+        optional: bool = False,
     ) -> None:
+        self._optional = optional
         self._source = source
         self._scope = scope
         self._store = store
@@ -89,6 +93,7 @@ class Feeder(Generic[R]):
         self._pages: AsyncIterator[Page[R]] | None = None
         self._time: Callable[[], float] = lambda: 0.0
         self.synced = asyncio.Event()
+        self.absent = False
         self.lines = 0
         self.last_line: float | None = None
         self.events: Counter[str] = Counter()
@@ -291,6 +296,10 @@ class Feeder(Generic[R]):
         now = self._time()
         if isinstance(signal, s.Failed):
             self.error = signal.error
+            if self._optional and isinstance(signal.error, NotFoundError):
+                self._missing()
+        elif isinstance(signal, s.Opened) and state.phase is s.Phase.LIVE:
+            self._known()  # any other watch has a list to fill in first
         self._state, outputs = step(state, signal, now=now, draw=self._jitter(), options=self._options)
         action: s.Action | None = None
         for output in outputs:
@@ -333,9 +342,24 @@ class Feeder(Generic[R]):
         self._rv = rv
         self._store.advance(self._scope.namespace, rv)
         self.error = None
+        self.absent = False
         self.synced.set()
         self._dispatcher.deliver(changes)
         _log.info("listed", **self._names(), resource_version=rv, objects=len(self._store), changes=len(changes))
+
+    def _known(self) -> None:
+        if self.absent:
+            self.absent = False
+            self._dispatcher.progressed()
+
+    def _missing(self) -> None:
+        """The server does not know the kind. What was listed before stays: no error means that objects are gone."""
+        if not self.absent:
+            _log.info("the cluster does not know this kind; it is asked again", **self._names())
+        self.absent = True
+        self.error = None
+        self.synced.set()
+        self._dispatcher.progressed()
 
     def _report(self, report: s.Report) -> None:
         """Count and log what happened to the watch."""
@@ -345,7 +369,8 @@ class Feeder(Generic[R]):
         elif report.event == "restart":
             self.restarts[report.reason] += 1
             self._observer.restarted(self._kind, report.reason)
-        level = _log.debug if report.error is None and report.reason in ("start", "ended") else _log.warning
+        usual = self.absent or (report.error is None and report.reason in ("start", "ended"))
+        level = _log.debug if usual else _log.warning
         level(
             f"watch: {report.event}",
             **self._names(),

@@ -81,6 +81,8 @@ class Informer(Generic[R]):
         options: timing and sizes.
         jitter: spreads pauses and watch timeouts.
         observer: told of events, lists and restarts.
+        optional: the cluster may not know the kind, now or ever: then it counts as synced, with nothing in it, and
+            :attr:`served` says no. It goes on asking, and has everything once the kind appears.
 
     Raises:
         ValueError: a selector is malformed, or a cluster-scoped kind was given a namespace.
@@ -97,6 +99,7 @@ class Informer(Generic[R]):
         options: InformerOptions | None = None,
         jitter: Jitter = jitter,
         observer: InformerObserver | None = None,
+        optional: bool = False,
     ) -> None:
         self.kind = kind
         self.namespaces = _scopes(kind, namespace)
@@ -118,6 +121,7 @@ class Informer(Generic[R]):
                 options,
                 jitter,
                 observer or Silent(),
+                optional=optional,
             )
             for name in self.namespaces
         ]
@@ -160,6 +164,11 @@ class Informer(Generic[R]):
     def synced(self) -> bool:
         """Whether everything has been listed once. Reconciling before that deletes what is merely not known yet."""
         return all(feeder.synced.is_set() for feeder in self._feeders)
+
+    @property
+    def served(self) -> bool:
+        """Whether the cluster knows the kind, as far as is known; what was listed once stays when the kind goes."""
+        return not any(feeder.absent for feeder in self._feeders)
 
     async def wait_synced(self) -> None:
         """Return once everything has been listed."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import yaml
 
 from rbgctrl.api import labels, names, roles
 from rbgctrl.api.core import ConfigMap
-from rbgctrl.api.groups import RoleSpec, ServicePort
+from rbgctrl.api.groups import RoleSpec
 from rbgctrl.api.meta import Key
 from rbgctrl.graph.nodes import GroupNode
 from rbgctrl.plan.model import Apply
+from rbgctrl.plan.patience import rest
 from rbgctrl.plan.revision import owner_reference
+from rbgctrl.plan.topology import movements, port_key, topology
 
-__all__ = ["apply_config_map", "config", "mode", "port_key"]
+__all__ = ["config", "file", "mode"]
 
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times faster where PyYAML was built with libyaml
 
@@ -23,24 +26,22 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # ten times faster wher
 def mode(node: GroupNode) -> str:
     """``refine`` when the controller keeps the discovery ConfigMap, ``legacy`` when it must leave it alone.
 
-    A mode written on the group stands. A group that was already running under an older release, which shows in a
-    status without the annotation, is legacy.
+    A mode written on the group stands, and a file that is the group's says as much when the annotation got lost. A
+    group that was already running under an older release, which shows in a status without either, is legacy.
     """
     stored = node.group.metadata.annotations.get(labels.DISCOVERY_MODE, "")
     if stored in (labels.DISCOVERY_REFINE, labels.DISCOVERY_LEGACY):
         return stored
+    controller = node.config_map.metadata.controller() if node.config_map is not None else None
+    if controller is not None and controller.uid == node.group.uid:
+        return labels.DISCOVERY_REFINE
     status = node.group.status
     ran_before = status is not None and (bool(status.observed_generation) or bool(status.role_statuses))
     return labels.DISCOVERY_LEGACY if ran_before else labels.DISCOVERY_REFINE
 
 
-def port_key(port: ServicePort) -> str:
-    """The key of a port in the file: its name with ``-`` as ``_``, else ``port<number>``."""
-    return port.name.lower().replace("-", "_") if port.name else f"port{port.port}"
-
-
 def config(node: GroupNode, replicas: Mapping[str, int], services: Mapping[str, str]) -> str:
-    """The text of ``/etc/rbg/config.yaml``: keys sorted at each level, stateful roles only.
+    """What upstream writes into ``/etc/rbg/config.yaml``: keys sorted at each level, stateful roles only.
 
     Args:
         node: the group.
@@ -68,7 +69,7 @@ def config(node: GroupNode, replicas: Mapping[str, int], services: Mapping[str, 
 
 
 def _instances(group: str, role: RoleSpec, count: int, service: str) -> list[dict[str, Any]]:
-    ports = {port_key(port): port.port for port in role.service_ports}
+    ports = {port_key(port.name, port.port): port.port for port in role.service_ports}
     workload = names.workload(group, role.name)
     entries: list[dict[str, Any]] = []
     for index in range(count):
@@ -79,16 +80,37 @@ def _instances(group: str, role: RoleSpec, count: int, service: str) -> list[dic
     return entries
 
 
-def apply_config_map(node: GroupNode, text: str) -> Apply | None:
-    """The apply that makes the discovery ConfigMap hold ``text``, or None when it already does."""
-    group, live = node.group, node.config_map
-    key = Key(group.key.namespace, names.discovery_config_map(group.key.name))
+def file(
+    node: GroupNode, head: str, replicas: Mapping[str, int], services: Mapping[str, str], now: datetime
+) -> tuple[Apply | None, float | None]:
+    """The apply that makes the discovery ConfigMap what it should be, if any; else seconds until it may be due.
+
+    What was promised to be there at once (``head``) is; what running pods add is written once they have come to rest.
+
+    Args:
+        node: the group, with pods.
+        head: what :func:`config` returned.
+        replicas: role name to instances wanted.
+        services: role name to the name of its headless Service.
+        now: the present.
+    """
+    live, group = node.config_map, node.group
+    text = head + topology(node, replicas, services)
     if live is not None:
         controller = live.metadata.controller()
         mine = controller is not None and controller.uid == group.uid
-        same = mine and live.data.get(labels.CONFIG_FILE) == text
-        if same or live.metadata.deleting:
-            return None
+        stored = live.data.get(labels.CONFIG_FILE, "")
+        if (mine and stored == text) or live.metadata.deleting:
+            return None, None
+        told = stored.startswith(f"{head}topology:")
+        if mine and told and (pause := rest(movements(node), now)) is not None:
+            return None, pause
+    return _apply(node, text), None
+
+
+def _apply(node: GroupNode, text: str) -> Apply:
+    group, live = node.group, node.config_map
+    key = Key(group.key.namespace, names.discovery_config_map(group.key.name))
     body = {
         "apiVersion": ConfigMap.KIND.api_version,
         "kind": ConfigMap.KIND.kind,

@@ -2,127 +2,199 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-import msgspec
+from itertools import chain
 
 from rbgctrl.api import conditions, events, labels, names, roles
-from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleSpec, RoleStatus
-from rbgctrl.api.instances import RoleInstanceSet
-from rbgctrl.api.meta import Condition, ObjectMeta
+from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.meta import ObjectMeta
 from rbgctrl.api.ordering import Order, order
+from rbgctrl.api.podgroups import GangScheduler
 from rbgctrl.api.validate import Finding, group_findings
+from rbgctrl.api.workloads import FOREIGN_KINDS, WORKLOAD_KINDS
 from rbgctrl.graph.nodes import GroupNode, RoleNode
-from rbgctrl.plan import discovery, workload
-from rbgctrl.plan.conditions import changes, find, merge
-from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
-from rbgctrl.plan.patience import rest
+from rbgctrl.plan import adapter, discovery, replicas
+from rbgctrl.plan.gang import gang
+from rbgctrl.plan.groupstatus import Fault, Outlook, held, notes, refusal, status, unreadable
+from rbgctrl.plan.ignored import ignored
+from rbgctrl.plan.model import Action, Delete, Patch, Plan
+from rbgctrl.plan.observed import observe
 from rbgctrl.plan.rendering import Rendering, rendering
-from rbgctrl.plan.revision import expired, owner_reference, record_group
+from rbgctrl.plan.revision import Revision, expired, owner_reference, record_group
 from rbgctrl.plan.staleness import behind
+from rbgctrl.plan.workloads import WorkloadRequest, apply_service, apply_set, fault, foreign
 
-__all__ = ["group", "ready", "unreadable"]
+__all__ = ["Abilities", "group", "refused", "unreadable"]
 
 HISTORY_LIMIT = 5
 """Group revisions kept, the current one included."""
 
+_LOOK_AGAIN = 10.0
+"""Seconds after which a kind that the cluster does not know is looked for in the cache again; no request is made."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Fault:
-    """Why a role, or the whole group, cannot be carried out. ``role`` is ``""`` for the group."""
+class Abilities:
+    """What this installation was told it can do.
 
-    role: str
-    reason: str
-    message: str
+    Attributes:
+        scheduler: whose PodGroups are written.
+        deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run.
+    """
 
-
-def ready(live: RoleInstanceSet | None) -> bool:
-    """Whether a role's dependants may start: the workload has seen its spec and enough instances are ready."""
-    if live is None or live.metadata.deleting or live.status is None:
-        return False
-    wanted = live.spec.replicas if live.spec is not None and live.spec.replicas is not None else 1
-    return live.status.observed_generation >= live.metadata.generation and live.status.ready_replicas >= wanted
+    scheduler: GangScheduler = GangScheduler.SCHEDULER_PLUGINS
+    deprecated_workload_types: bool = True
 
 
-def group(node: GroupNode, now: datetime) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pass:
+    """What one pass looks at and found out so far."""
+
+    node: GroupNode
+    abilities: Abilities
+    rendered: Rendering
+    replicas: Mapping[str, int]
+    requests: Mapping[str, WorkloadRequest]
+    faults: tuple[Fault, ...]
+    waiting: Mapping[str, str]
+
+    @property
+    def services(self) -> dict[str, str]:
+        """Role name to the name of its headless Service."""
+        return {name: request.service for name, request in self.requests.items()}
+
+    @property
+    def started(self) -> tuple[str, ...]:
+        """Names of the roles that run, or may start now."""
+        stopped = {fault.role for fault in self.faults} | self.waiting.keys()
+        return tuple(role.name for role in self.node.roles if role.workload is not None or role.name not in stopped)
+
+
+def group(node: GroupNode, now: datetime, abilities: Abilities = Abilities()) -> Plan:
     """Decide what to write for one group.
 
     A fault in one role leaves the others running; a fault in the dependencies stops new roles from being created and
     touches nothing that runs.
 
     Args:
-        node: the group with what it owns.
+        node: the group with what it owns, pods included.
         now: the present, for transition times.
+        abilities: what this installation can do.
     """
     found = node.group
     if found.metadata.deleting:
         return Plan(because="the group is being deleted; its children go with it")
-    sets = [role.workload.set for role in node.roles if role.workload is not None]
-    if late := behind(found.metadata, (child.metadata for child in (*sets, *node.orphans))):
+    if late := behind(found.metadata, _children(node)):
         return Plan(because=late)
     if found.spec is None or not found.spec.roles:
-        fault = _Fault(
-            role="", reason=events.INVALID_SPEC, message="the group has no roles; add at least one under spec.roles"
-        )
-        return _status_only(node, now, fault)
-    findings = [finding for finding in group_findings(found) if finding.is_error]
+        message = "the group has no roles; add at least one under spec.roles"
+        return _status_only(node, now, Fault(role="", reason=events.INVALID_SPEC, message=message))
+    rendered = rendering(found)
+    findings = rendered.once(
+        ("findings",),
+        lambda: [finding for finding in group_findings(found) if finding.is_error],
+        of=found.metadata.annotations,
+    )
     ordering = order({role.name: role.spec.dependencies for role in node.roles})
     if ordering.fault:
-        fault = _Fault(role="", reason=events.INVALID_ROLE_DEPENDENCY, message=ordering.fault)
+        fault = Fault(role="", reason=events.INVALID_ROLE_DEPENDENCY, message=ordering.fault)
         return _status_only(node, now, fault)
     for finding in findings:
         if not finding.role:
-            return _status_only(node, now, _Fault(role="", reason=finding.reason, message=str(finding)))
-    return _plan(node, ordering, findings, now)
-
-
-def _plan(node: GroupNode, ordering: Order, findings: Sequence[Finding], now: datetime) -> Plan:
-    found = node.group
-    rendered = rendering(found)
-    revision = record_group(
-        namespace=found.key.namespace,
-        group=found.key.name,
-        owner=owner_reference(found.KIND.api_version, found.KIND.kind, found.key.name, found.uid),
-        data=rendered.data,
-        digest=rendered.digest,
-        revisions=node.revisions,
-    )
-    faults = _role_faults(node, findings)
-    broken = {fault.role for fault in faults}
-    waiting = _waiting(node)
-    actions: list[Action] = list(revision.actions)
-    mode = discovery.mode(node)
-    services = {role.name: _service_name(node, role) for role in node.roles}
-    replicas = {role.name: role.spec.replicas for role in node.roles}
-    if mode == labels.DISCOVERY_REFINE and any(roles.is_stateful(role.spec) for role in node.roles):
-        text = rendered.once(
-            ("config", repr(replicas), repr(services)), lambda: discovery.config(node, replicas, services)
+            return _status_only(node, now, Fault(role="", reason=finding.reason, message=str(finding)))
+    wanted = replicas.wanted(node)
+    requests = {
+        role.name: WorkloadRequest.of(
+            node,
+            role,
+            replicas=wanted[role.name],
+            rendered=rendered,
+            service=_service_name(node, role),
+            scheduler=abilities.scheduler,
         )
-        apply = discovery.apply_config_map(node, text)
-        actions += [apply] if apply else []
-    for name in (name for wave in ordering.waves for name in wave):
+        for role in node.roles
+    }
+    faults = _role_faults(node, findings, abilities, requests)
+    found_out = _Pass(
+        node=node,
+        abilities=abilities,
+        rendered=rendered,
+        replicas=wanted,
+        requests=requests,
+        faults=faults,
+        waiting=_waiting(node, {fault.role for fault in faults}),
+    )
+    return _plan(found_out, ordering, now)
+
+
+def refused(node: GroupNode, now: datetime, why: str) -> Plan:
+    """What to say when the API server refused a write: the status only, and one Event per new reason.
+
+    It stays in the status until a pass has nothing left to write.
+    """
+    if node.group.metadata.deleting:
+        return Plan(because="nothing to report on")
+    return _status_only(node, now, _refusal(why))
+
+
+def _refusal(why: str) -> Fault:
+    return Fault(role="", reason=conditions.REFUSED, message=why)
+
+
+def _children(node: GroupNode) -> Iterator[ObjectMeta]:
+    for role in node.roles:
+        yield from (item.metadata for item in role.former)
+        if role.workload is not None:
+            yield role.workload.metadata
+    yield from (item.metadata for item in node.orphans)
+
+
+def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
+    node = found.node
+    revision = _revision(found)
+    mode = discovery.mode(node)
+    together = gang(node, found.replicas, found.started, found.abilities.scheduler)
+    faults = list(found.faults)
+    actions: list[Action] = list(revision.actions)
+    apply, soon = _file(found, mode, now)
+    actions += [apply] if apply is not None else []
+    if together.blocked:
+        faults.append(Fault(role="", reason=events.FAILED_RECONCILE_POD_GROUP, message=together.blocked))
+    for name in chain.from_iterable(ordering.waves):
         role = node.role(name)
-        if role is not None and name not in broken and name not in waiting:
-            actions += _role_actions(node, rendered, role, services[name])
-    actions += [
-        Delete(kind=RoleInstanceSet, key=orphan.key, uid=orphan.uid, why="the group has no such role any more")
-        for orphan in node.orphans
-        if not orphan.metadata.deleting
-    ]
+        if role is None or name in found.waiting or any(fault.role == name for fault in found.faults):
+            continue
+        if together.blocked and role.workload is None:
+            continue
+        actions += _role_actions(found, role)
+    actions += _leftovers(node)
+    actions += adapter.existence(node)
+    faults += _adapter_faults(node)
     actions += expired(node.revisions, {revision.name}, HISTORY_LIMIT - 1)
-    notes = _notes(node, faults)
-    status, requeue = _status(node, now, faults, waiting)
-    first = _remember_mode(node, mode)
-    steps = tuple(step for step in (first, tuple(actions) + status) if step)
-    return Plan(steps=steps, notes=notes, requeue_after=requeue, because=_because(first, actions, status))
+    if actions and (why := refusal(node)):
+        faults.append(_refusal(why))
+    outlook = Outlook(
+        replicas=found.replicas,
+        faults=tuple(faults),
+        waiting=found.waiting,
+        ignored=ignored(node.group),
+    )
+    said, later = status(node, now, outlook)
+    first = (*_remember_mode(node, mode), *together.actions)
+    steps = tuple(step for step in (first, (*actions, *said)) if step)
+    unknown = _LOOK_AGAIN if any(not role.served for role in node.roles) or not node.gangs else None
+    return Plan(
+        steps=steps,
+        notes=notes(node, faults),
+        requeue_after=min((pause for pause in (soon, later, unknown) if pause is not None), default=None),
+        because=_because(chain(first, actions, said)),
+    )
 
 
-def _because(first: Sequence[Action], actions: Sequence[Action], status: Sequence[Action]) -> str:
-    reasons = dict.fromkeys(action.why for action in (*first, *actions, *status) if action.why)
-    return "; ".join(reasons) or "everything is as wanted"
+def _because(actions: Iterator[Action]) -> str:
+    return "; ".join(dict.fromkeys(action.why for action in actions if action.why)) or "everything is as wanted"
 
 
 def _service_name(node: GroupNode, role: RoleNode) -> str:
@@ -145,201 +217,119 @@ def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
     )
 
 
-def _role_actions(node: GroupNode, rendered: Rendering, role: RoleNode, service: str) -> list[Action]:
-    request = workload.WorkloadRequest(
-        group=node.group,
-        role=role.spec,
-        replicas=role.spec.replicas,
-        rendered=rendered,
-        service=service,
+def _status_only(node: GroupNode, now: datetime, fault: Fault) -> Plan:
+    said, _ = status(node, now, Outlook(replicas=replicas.wanted(node), faults=(fault,)))
+    steps = tuple(step for step in (_remember_mode(node, discovery.mode(node)), said) if step)
+    return Plan(steps=steps, notes=notes(node, (fault,)), because=f"nothing can start: {fault.message}")
+
+
+def _revision(found: _Pass) -> Revision:
+    group = found.node.group
+    return record_group(
+        namespace=group.key.namespace,
+        group=group.key.name,
+        owner=owner_reference(group.KIND.api_version, group.KIND.kind, group.key.name, group.uid),
+        data=found.rendered.data,
+        digest=found.rendered.digest,
+        revisions=found.node.revisions,
     )
-    live = role.workload.set if role.workload is not None else None
+
+
+def _file(found: _Pass, mode: str, now: datetime) -> tuple[Action | None, float | None]:
+    """What to do about the discovery file; it is for pods of roles with ordinals, which mount it."""
+    node = found.node
+    if mode != labels.DISCOVERY_REFINE or not any(roles.is_stateful(role.spec) for role in node.roles):
+        return None, None
+    head = found.rendered.once(
+        ("config", repr(found.replicas), repr(found.services)),
+        lambda: discovery.config(node, found.replicas, found.services),
+    )
+    return discovery.file(node, head, found.replicas, found.services, now)
+
+
+def _role_actions(found: _Pass, role: RoleNode) -> list[Action]:
+    """What one role needs. What stood behind it before goes first, with its pods, so that their names are free."""
+    if role.former:
+        return list(foreign.retire(role.former))
+    request, live = found.requests[role.name], role.workload
     if live is not None and live.metadata.deleting:
         return []
-    wanted: list[Action | None] = [workload.apply_set(request, live)]
-    if live is not None:  # the Service is owned by the workload, so it follows as soon as that has a UID
-        wanted.append(workload.apply_service(request, live, role.service))
+    if roles.workload_type(role.spec) in FOREIGN_KINDS:
+        wanted: list[Action | None] = [foreign.apply(request, role.other, role.pods)]
+    else:
+        wanted = [apply_set(request, role.set.set if role.set is not None else None)]
+    # The Service is owned by the workload, so it follows as soon as that has a UID.
+    if live is not None and foreign.has_service(type(live)):
+        wanted.append(apply_service(request, live, role.service))
     return [action for action in wanted if action is not None]
 
 
-def _waiting(node: GroupNode) -> dict[str, tuple[str, ...]]:
-    """Roles that may not be created yet, each with the dependencies it waits for. What runs is never held back."""
+def _leftovers(node: GroupNode) -> list[Action]:
+    why = "the group has no such role any more"
+    return [
+        Delete(kind=type(orphan), key=orphan.key, uid=orphan.uid, why=why)
+        for orphan in node.orphans
+        if not orphan.metadata.deleting
+    ]
+
+
+def _waiting(node: GroupNode, faulty: set[str]) -> dict[str, str]:
+    """Roles that may not be created yet, each with what it waits for. What runs is never held back."""
     waiting = {}
     for role in node.roles:
-        if role.workload is not None:
-            continue
-        missing = tuple(name for name in role.spec.dependencies if not _ready(node.role(name)))
-        if missing:
-            waiting[role.name] = missing
+        leaving = [held(item) for item in role.former if item.metadata.deleting]
+        if leaving:
+            waiting[role.name] = f"while {', '.join(leaving)}"
+        elif role.workload is None and not role.former and role.name not in faulty:
+            missing = [name for name in role.spec.dependencies if not _ready(node.role(name))]
+            if missing:
+                waiting[role.name] = f"for {', '.join(missing)}"
     return waiting
 
 
 def _ready(role: RoleNode | None) -> bool:
-    return role is not None and role.workload is not None and ready(role.workload.set)
+    return role is not None and role.workload is not None and observe(role.workload).ready
 
 
-def _role_faults(node: GroupNode, findings: Sequence[Finding]) -> tuple[_Fault, ...]:
+# Faults ---------------------------------------------------------------------------------------------------------------
+
+
+def _role_faults(
+    node: GroupNode, findings: Sequence[Finding], abilities: Abilities, requests: Mapping[str, WorkloadRequest]
+) -> tuple[Fault, ...]:
     """The first fault of each role."""
     faults = {
-        finding.role: _Fault(role=finding.role, reason=finding.reason, message=str(finding))
+        finding.role: Fault(role=finding.role, reason=finding.reason, message=str(finding))
         for finding in reversed(findings)
     }
     for role in node.roles:
-        if role.squatter:
-            name = names.workload(node.group.key.name, role.name)
-            message = f"RoleInstanceSet {name} belongs to somebody else; remove it or rename the role"
-            faults[role.name] = _Fault(role=role.name, reason=events.FAILED_RECONCILE_WORKLOAD, message=message)
-        elif role.name not in faults and (why := workload.unsupported(role.spec)):
-            faults[role.name] = _Fault(role=role.name, reason=events.FAILED_RECONCILE_WORKLOAD, message=why)
+        why = _obstacle(node.group, role, abilities)
+        if why and (role.squatter or role.name not in faults):
+            faults[role.name] = Fault(role=role.name, reason=events.FAILED_RECONCILE_WORKLOAD, message=why)
+        elif role.name not in faults and (error := fault(requests[role.name])) is not None:
+            faults[role.name] = Fault(role=role.name, reason=error.reason, message=str(error))
     return tuple(faults[name] for name in sorted(faults))
 
 
-def _notes(node: GroupNode, faults: Sequence[_Fault]) -> tuple[Note, ...]:
-    """One Event per fault, when it appears or changes; the condition that stands says which ones were told already."""
-    stored = find(node.group.status.conditions if node.group.status else (), conditions.READY)
-    told = stored.message if stored is not None else ""
-    return tuple(
-        Note(
-            subject=Subject.of(node.group),
-            severity=Severity.WARNING,
-            reason=fault.reason,
-            message=_sentence(fault),
-        )
-        for fault in faults
-        if _sentence(fault) not in told
-    )
+def _obstacle(group: RoleBasedGroup, role: RoleNode, abilities: Abilities) -> str:
+    """Why the role cannot be run although nothing is wrong with it, and what to do; ``""`` when it can."""
+    wanted = roles.workload_type(role.spec)
+    kind = WORKLOAD_KINDS.get(wanted)
+    if kind is None:
+        return f"workload type {wanted} is unknown; use one of {', '.join(WORKLOAD_KINDS)}"
+    if role.squatter:
+        name = names.workload(group.key.name, role.name)
+        return f"{kind.KIND.kind} {name} belongs to somebody else; remove it or rename the role"
+    if wanted in FOREIGN_KINDS and not abilities.deprecated_workload_types:
+        switch = "--enable-deprecated-workload-types=false"
+        return f"workload type {wanted} is switched off by {switch}; use RoleInstanceSet"
+    if not role.served and role.workload is None:
+        known = f"this cluster does not know kind {kind.KIND.kind} of {kind.KIND.group}"
+        return f"{known}; install it, and the role starts by itself"
+    return ""
 
 
-def _sentence(fault: _Fault) -> str:
-    return f"role {fault.role}: {fault.message}" if fault.role else fault.message
-
-
-def _status_only(node: GroupNode, now: datetime, fault: _Fault) -> Plan:
-    faults = (fault,)
-    actions, _ = _status(node, now, faults, {})
-    steps = tuple(step for step in (_remember_mode(node, discovery.mode(node)), actions) if step)
-    return Plan(steps=steps, notes=_notes(node, faults), because=f"nothing can start: {fault.message}")
-
-
-def _status(
-    node: GroupNode, now: datetime, faults: Sequence[_Fault], waiting: dict[str, tuple[str, ...]]
-) -> tuple[tuple[Action, ...], float | None]:
-    """The status patch, if any, and when to look again if it may wait."""
-    found = node.group
-    role_statuses = tuple(_role_status(found, role) for role in node.roles)
-    stored = found.status.conditions if found.status is not None else ()
-    fresh = RoleBasedGroupStatus(
-        observed_generation=found.metadata.generation,
-        conditions=merge(stored, _conditions(node, role_statuses, faults, waiting), now, drop=(conditions.DEGRADED,)),
-        role_statuses=role_statuses,
-    )
-    changed = changes(found.status, fresh)
-    if not changed:
-        return (), None
-    # A group that was just created says nothing until it is ready, faulty, or slow.
-    newborn = found.status is None and not faults and not any(item.true for item in fresh.conditions or ())
-    if newborn and (pause := rest((found.metadata.creation_timestamp,), now)) is not None:
-        return (), pause
-    patch = Patch(
-        kind=RoleBasedGroup,
-        key=found.key,
-        uid=found.uid,
-        body={"status": _with_roles(changed) if found.status is None else changed},
-        subresource="status",
-        whole=found.status is None,
-        why="the status changed",
-    )
-    return (patch,), None
-
-
-def _with_roles(status: dict[str, Any]) -> dict[str, Any]:
-    """A first status: the schema wants the list of roles in it, even when it is empty."""
-    return {"roleStatuses": [], **status}
-
-
-def _role_status(found: RoleBasedGroup, role: RoleNode) -> RoleStatus:
-    """Counters copied from the workload; the stored ones stay while the workload has not seen its latest spec."""
-    live = role.workload.set if role.workload is not None else None
-    if live is None or live.status is None:
-        return RoleStatus(name=role.name)
-    if live.status.observed_generation < live.metadata.generation and found.status is not None:
-        for entry in found.status.role_statuses or ():
-            if entry.name == role.name:
-                return entry
-    return RoleStatus(
-        name=role.name,
-        replicas=live.status.replicas,
-        ready_replicas=live.status.ready_replicas,
-        updated_replicas=live.status.updated_replicas,
-    )
-
-
-def _conditions(
-    node: GroupNode,
-    role_statuses: Sequence[RoleStatus],
-    faults: Sequence[_Fault],
-    waiting: dict[str, tuple[str, ...]],
-) -> list[Condition]:
-    generation = node.group.metadata.generation
-    behind = [
-        (role.spec, counts)
-        for role, counts in zip(node.roles, role_statuses, strict=True)
-        if not role.spec.replicas == counts.replicas == counts.ready_replicas
-    ]
-    if faults:
-        verdict = ("False", faults[0].reason, "; ".join(_sentence(fault) for fault in faults))
-    elif behind:
-        verdict = ("False", conditions.ROLE_NOT_READY, _not_ready(behind, waiting))
-    else:
-        verdict = ("True", conditions.ALL_ROLES_READY, "All roles are ready")
-    status, reason, message = verdict
-    told = [Condition(type=conditions.READY, status=status, reason=reason, message=message)]
-    if ignored := workload.ignored(node.group):
-        message = f"accepted, but this version does nothing with it: {', '.join(ignored)}"
-        reason = conditions.FEATURE_NOT_ACTED_ON
-        told.append(Condition(type=conditions.DEGRADED, status="True", reason=reason, message=message))
-    return [msgspec.structs.replace(item, observed_generation=generation) for item in told]
-
-
-def _not_ready(behind: Sequence[tuple[RoleSpec, RoleStatus]], waiting: dict[str, tuple[str, ...]]) -> str:
-    parts = []
-    for role, counts in behind:
-        if role.name in waiting:
-            parts.append(f"{role.name} waits for {', '.join(waiting[role.name])}")
-        else:
-            parts.append(f"{role.name} has {counts.ready_replicas} of {role.replicas} ready")
-    return "Not all roles are ready: " + "; ".join(parts)
-
-
-def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
-    """What to say about a stored group that does not decode: a condition and an Event, nothing else is touched.
-
-    Args:
-        metadata: all that could be read of it.
-        error: what is wrong, with the path in the object.
-        now: the present, for the transition time.
-    """
-    kind = RoleBasedGroup.KIND
-    message = f"the stored object cannot be read: {error}; correct the field"
-    condition = Condition(
-        type=conditions.READY,
-        status="False",
-        reason=events.INVALID_SPEC,
-        message=message,
-        observed_generation=metadata.generation,
-    )
-    fresh = RoleBasedGroupStatus(
-        observed_generation=metadata.generation, conditions=merge((), (condition,), now), role_statuses=()
-    )
-    patch = Patch(
-        kind=RoleBasedGroup,
-        key=metadata.key,
-        uid=metadata.uid,
-        body={"status": _with_roles(changes(None, fresh))},
-        subresource="status",
-        whole=True,
-        why="the object cannot be read",
-    )
-    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
-    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
-    return Plan(steps=((patch,),), notes=(note,), because=message)
+def _adapter_faults(node: GroupNode) -> Iterator[Fault]:
+    for role in node.roles:
+        if why := adapter.foreign(node.group, role):
+            yield Fault(role=role.name, reason=events.FAILED_CREATE_ADAPTER, message=why)

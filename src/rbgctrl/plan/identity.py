@@ -8,10 +8,15 @@ from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 __all__ = ["instance_role_id", "pod_role_id"]
 
 
-def instance_role_id(owner: RoleInstanceSet, ordinal: int) -> str:
-    """RoleID of a stateful instance; a set that belongs to no group stands for both group and role."""
+def instance_role_id(owner: RoleInstanceSet, slot: int | str) -> str:
+    """RoleID of an instance; a set that belongs to no group stands for both group and role.
+
+    Args:
+        owner: its set.
+        slot: its ordinal, or the id of a stateless one.
+    """
     group, role = _names(owner.metadata.labels, owner.metadata.name)
-    return names.instance_role_id(group, role, ordinal)
+    return names.instance_role_id(group, role, slot)
 
 
 def pod_role_id(instance: RoleInstance, component: str, index: int) -> str:

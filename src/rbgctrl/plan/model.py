@@ -53,13 +53,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Server-side apply, field manager ``rbg``, forced.
+    """Server-side apply, forced; the field manager is ``rbg`` unless ``manager`` names another.
 
     ``uid`` (when the object exists) fences against re-creation; ``version``, its resourceVersion when this was decided,
     against deciding on a past that the cluster has left: an object that changed since is not touched. Without ``uid``
     it creates: what exists already under that name is touched only with ``adopt``, and only if nobody else controls it.
     ``inherit`` is for what the reference controller made: what it owns under other names becomes ours first, so that
-    fields left out of the body go away.
+    fields left out of the body go away; but not the fields ``leave``, each a path of names, which others decide about.
     """
 
     kind: type[Resource]
@@ -69,6 +69,8 @@ class Apply:
     version: str = ""
     adopt: bool = False
     inherit: bool = False
+    leave: tuple[tuple[str, ...], ...] = ()
+    manager: str = ""
     why: str = ""
 
 
@@ -92,11 +94,16 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """Delete with a UID precondition; gone already is success."""
+    """Delete with a UID precondition; gone already is success.
+
+    ``propagation`` is ``Foreground`` where the object must stay until everything it owns is gone; ``""`` for the
+    kind's default.
+    """
 
     kind: type[Resource]
     key: Key
     uid: str
+    propagation: str = ""
     why: str = ""
 
 

@@ -2,7 +2,9 @@
 
 A starting instance changes its counters several times within a second; writing each is what makes a controller
 expensive. So a change that nobody acts on (not a flip of readiness, a fault or a new generation) waits until nothing
-has moved for a moment. The moment is read from timestamps in the objects, so a restart changes nothing.
+has moved for a moment, but never for long: while something moves on and on, there is a second in every quarter of a
+minute of the object's life in which it is told how far things are. Both are read from timestamps in the objects, so a
+restart changes nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +14,24 @@ from datetime import datetime
 
 from rbgctrl.plan.conditions import parse_time
 
-__all__ = ["PATIENCE", "rest"]
+__all__ = ["PATIENCE", "PERIOD", "rest"]
 
 PATIENCE = 2.0
 """Seconds without movement before counters are written."""
 
+PERIOD = 15.0
+"""Seconds of an object's life between two moments at which counters are written although something moves."""
 
-def rest(moments: Iterable[str | None], now: datetime) -> float | None:
-    """Seconds until everything has been at rest for long enough; None when it has, so that it is time to write.
+_OPEN = 1.0
+
+
+def rest(moments: Iterable[str | None], now: datetime, born: str | None = None) -> float | None:
+    """Seconds until everything has been at rest for long enough; None when it is time to write.
 
     Args:
         moments: RFC 3339 times at which something moved; None entries are skipped.
         now: the present. When a moment lies further ahead than clocks drift, waiting would not end: then it is time.
+        born: when the object that is written was created; None when it may wait for as long as something moves.
     """
     newest = max((parse_time(moment) for moment in moments if moment), default=None)
     if newest is None:
@@ -31,4 +39,10 @@ def rest(moments: Iterable[str | None], now: datetime) -> float | None:
     age = (now - newest).total_seconds()
     if age >= PATIENCE or age < -PATIENCE:
         return None
-    return min(PATIENCE - age, PATIENCE)
+    pause = min(PATIENCE - age, PATIENCE)
+    if born is None:
+        return pause
+    life = (now - parse_time(born)).total_seconds()
+    if life >= PERIOD and life % PERIOD < _OPEN:
+        return None
+    return min(pause, PERIOD - life % PERIOD)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from rbgctrl.api import canonical
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupSpec
 
 __all__ = ["Rendering", "rendering"]
+
+T = TypeVar("T")
 
 _REMEMBERED = 4096
 
@@ -35,13 +37,21 @@ class Rendering:
     data: bytes
     digest: str
     hashes: Mapping[str, str]
-    _made: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    _made: dict[tuple[str, ...], tuple[object, Any]] = field(default_factory=dict)
 
-    def once(self, key: tuple[str, ...], make: Callable[[], Any]) -> Any:
-        """What ``make`` returns, made at the first call with ``key``; shared, so never change it."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
+    def once(self, key: tuple[str, ...], make: Callable[[], T], *, of: object = ()) -> T:
+        """What ``make`` returns, made at the first call with ``key``; shared, so never change it.
+
+        Args:
+            key: names what is made.
+            make: makes it of the spec and of ``of``.
+            of: what it depends on besides the spec; a value other than last time's makes it anew.
+        """
+        found = self._made.get(key)
+        if found is None or found[0] != of:
+            found = self._made[key] = (of, make())
+        made: T = found[1]
+        return made
 
 
 _known: OrderedDict[tuple[str, str, str], Rendering] = OrderedDict()

@@ -13,7 +13,7 @@ from typing import Any
 from rbgctrl.api import labels
 from rbgctrl.api.meta import ObjectMeta
 
-__all__ = ["behind", "stamped"]
+__all__ = ["behind", "stamp_patch", "stamped"]
 
 
 def behind(owner: ObjectMeta, children: Iterable[ObjectMeta]) -> str:
@@ -39,3 +39,8 @@ def stamped(body: dict[str, Any], owner: ObjectMeta) -> dict[str, Any]:
     metadata = body["metadata"]
     annotations = {**(metadata.get("annotations") or {}), labels.OWNER_GENERATION: str(owner.generation)}
     return {**body, "metadata": {**metadata, "annotations": annotations}}
+
+
+def stamp_patch(owner: ObjectMeta) -> dict[str, Any]:
+    """The part of a metadata patch that makes a child one of this owner's present generation."""
+    return {"annotations": {labels.OWNER_GENERATION: str(owner.generation)}}

@@ -1,6 +1,7 @@
 """What the controller adds to a role's pod template: discovery volume, environment, labels.
 
-Input templates are never changed; every function returns new values.
+Input templates are never changed; every function returns new values. They expect what
+:func:`rbgctrl.api.podshape.malformed` finds nothing wrong with.
 """
 
 from __future__ import annotations
@@ -10,7 +11,17 @@ from typing import Any
 
 from rbgctrl.api import labels, names
 
-__all__ = ["common_labels", "environment", "inject", "merge_environment"]
+__all__ = [
+    "add_environment",
+    "add_metadata",
+    "common_labels",
+    "environment",
+    "leader_worker_environment",
+    "merge_environment",
+    "mount_discovery",
+]
+
+# Labels and environment -----------------------------------------------------------------------------------------------
 
 
 def common_labels(namespace: str, group: str, role: str) -> dict[str, str]:
@@ -22,21 +33,37 @@ def common_labels(namespace: str, group: str, role: str) -> dict[str, str]:
     }
 
 
-def environment(group: str, role: str, *, stateful: bool) -> list[dict[str, Any]]:
+def environment(group: str, role: str, *, stateful: bool, instances: bool = True) -> list[dict[str, Any]]:
     """The variables every regular container of a role gets, sorted by name.
 
     None of them carries the number of replicas, so scaling never changes a template.
+
+    Args:
+        group: name of the group.
+        role: name of the role.
+        stateful: whether its instances have ordinals.
+        instances: whether its pods belong to RoleInstances; those of other workloads have fewer labels to tell from.
     """
-    batch = [
-        _literal(labels.ENV_GROUP_NAME, group),
-        _literal(labels.ENV_ROLE_NAME, role),
-        _from_label(labels.ENV_ROLE_INSTANCE_NAME, labels.ROLE_INSTANCE_NAME),
-        _from_label(labels.ENV_COMPONENT_NAME, labels.COMPONENT_NAME),
-        _from_label(labels.ENV_COMPONENT_INDEX, labels.COMPONENT_ID),
-    ]
+    batch = [_literal(labels.ENV_GROUP_NAME, group), _literal(labels.ENV_ROLE_NAME, role)]
+    if instances:
+        batch += [
+            _from_label(labels.ENV_ROLE_INSTANCE_NAME, labels.ROLE_INSTANCE_NAME),
+            _from_label(labels.ENV_COMPONENT_NAME, labels.COMPONENT_NAME),
+            _from_label(labels.ENV_COMPONENT_INDEX, labels.COMPONENT_ID),
+        ]
     if stateful:
-        batch.append(_from_label(labels.ENV_ROLE_INDEX, labels.ROLE_INSTANCE_INDEX))
+        ordinal = labels.ROLE_INSTANCE_INDEX if instances else labels.APPS_POD_INDEX
+        batch.append(_from_label(labels.ENV_ROLE_INDEX, ordinal))
     return sorted(batch, key=lambda variable: str(variable["name"]))
+
+
+def leader_worker_environment(service: str, namespace: str) -> list[dict[str, Any]]:
+    """What the pods of leader-worker instances get beside that; it refers to it, so it comes after it."""
+    return [
+        _literal(labels.ENV_LWP_LEADER_ADDRESS, names.leader_address(service, namespace)),
+        _from_label(labels.ENV_LWP_WORKER_INDEX, labels.COMPONENT_INDEX),
+        _from_label(labels.ENV_LWP_GROUP_SIZE, labels.COMPONENT_SIZE),
+    ]
 
 
 def _literal(name: str, value: str) -> dict[str, Any]:
@@ -65,32 +92,48 @@ def merge_environment(existing: Sequence[Mapping[str, Any]], injected: Sequence[
     return list(ordered.values())
 
 
-def inject(
+# Additions ------------------------------------------------------------------------------------------------------------
+
+
+def add_metadata(
     template: Mapping[str, Any],
     *,
-    metadata_labels: Mapping[str, str],
-    variables: Sequence[Mapping[str, Any]],
-    config_map: str = "",
+    over_labels: Mapping[str, str] | None = None,
+    over_annotations: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A pod template with discovery volume, environment and labels added.
+    """A template with labels and annotations laid over its own."""
+    metadata = dict(template.get("metadata") or {})
+    for field, added in (("labels", over_labels), ("annotations", over_annotations)):
+        if added:
+            metadata[field] = {**(metadata.get(field) or {}), **added}
+    return {**template, "metadata": metadata}
+
+
+def add_environment(template: Mapping[str, Any], *batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A template with the batches merged into the environment of every regular container, one after the other."""
+    spec = dict(template.get("spec") or {})
+    spec["containers"] = [_with_environment(container, batches) for container in spec.get("containers") or ()]
+    return {**template, "spec": spec}
+
+
+def _with_environment(container: Mapping[str, Any], batches: Iterable[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    variables = container.get("env") or ()
+    for batch in batches:
+        variables = merge_environment(variables, batch)
+    return {**container, "env": variables}
+
+
+def mount_discovery(template: Mapping[str, Any], config_map: str) -> dict[str, Any]:
+    """A template with the discovery file mounted into the regular containers it has; a mount of the user's stays.
 
     Args:
-        template: what the user wrote.
-        metadata_labels: labels laid over the user's.
-        variables: environment for every regular container.
-        config_map: name of the discovery ConfigMap to mount; ``""`` for none.
+        template: the template.
+        config_map: name of the ConfigMap with the file.
     """
-    metadata = dict(template.get("metadata") or {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), **metadata_labels}
     spec = dict(template.get("spec") or {})
-    containers = [dict(container) for container in spec.get("containers") or ()]
-    if config_map:
-        spec["volumes"] = _with_volume(spec.get("volumes") or (), config_map)
-        containers = [_with_mount(container) for container in containers]
-    for container in containers:
-        container["env"] = merge_environment(container.get("env") or (), variables)
-    spec["containers"] = containers
-    return {**template, "metadata": metadata, "spec": spec}
+    spec["volumes"] = _with_volume(spec.get("volumes") or (), config_map)
+    spec["containers"] = [_with_mount(container) for container in spec.get("containers") or ()]
+    return {**template, "spec": spec}
 
 
 def _with_volume(volumes: Iterable[Any], config_map: str) -> list[Any]:
@@ -101,7 +144,7 @@ def _with_volume(volumes: Iterable[Any], config_map: str) -> list[Any]:
     return [*listed, {"name": labels.CONFIG_VOLUME, "configMap": {"name": config_map, "items": [item]}}]
 
 
-def _with_mount(container: dict[str, Any]) -> dict[str, Any]:
+def _with_mount(container: Mapping[str, Any]) -> dict[str, Any]:
     mounts = list(container.get("volumeMounts") or ())
     if not any(mount.get("name") == labels.CONFIG_VOLUME for mount in mounts):
         mounts.append({"name": labels.CONFIG_VOLUME, "mountPath": labels.CONFIG_MOUNT_PATH, "readOnly": True})

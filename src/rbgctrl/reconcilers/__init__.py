@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from rbgctrl.reconcilers import group, instance, role
+from rbgctrl.reconcilers import group, instance, role, scaler
+from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.runtime.manager import Manager
 
-__all__ = ["add_all", "group", "instance", "role"]
+__all__ = ["ReconcilerOptions", "add_all", "group", "instance", "role", "scaler"]
 
 
-def add_all(manager: Manager, *, workers: int = 10) -> None:
+def add_all(manager: Manager, options: ReconcilerOptions | None = None) -> None:
     """Add every reconciler of the product to a manager.
 
     Args:
         manager: what runs them.
-        workers: concurrent reconciles per controller.
+        options: what they are told; the defaults when None.
     """
-    group.add(manager, workers=workers)
-    role.add(manager, workers=workers)
-    instance.add(manager, workers=workers)
+    for part in (group, role, instance, scaler):
+        part.add(manager, options=options)

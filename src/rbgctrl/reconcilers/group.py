@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from rbgctrl.api import events, labels
+from collections.abc import Iterable
+from typing import Any
+
+from rbgctrl.api import conditions, events, labels
+from rbgctrl.api.core import Pod
 from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.instances import RoleInstance
+from rbgctrl.api.workloads import StatefulSet
+from rbgctrl.client import ForbiddenError, InvalidError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
+from rbgctrl.graph.indexes import PROFILE
+from rbgctrl.informers.change import Change
 from rbgctrl.plan import group as plan
 from rbgctrl.reconcilers import wiring
+from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor
+from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.result import DONE, Request, Result
 
@@ -24,6 +35,9 @@ NAME = "workloads-rolebasedgroup"
 class GroupReconciler:
     """Carries out what :func:`rbgctrl.plan.group.group` decides.
 
+    A refusal by the API server (validation, quota, admission) is shown in the group's status and retried with backoff;
+    the next success clears it.
+
     Args:
         informers: where to read.
         executor: how to write.
@@ -35,6 +49,10 @@ class GroupReconciler:
         self._sources = informers.sources
         self._executor = executor
         self._now = now
+        options = informers.options
+        self._abilities = plan.Abilities(
+            scheduler=options.scheduler, deprecated_workload_types=options.deprecated_workload_types
+        )
         # Which broken object was reported last, so that one fault is told once; losing it tells it once more.
         self._reported: dict[Request, tuple[str, str]] = {}
 
@@ -49,19 +67,78 @@ class GroupReconciler:
             self._reported[request] = fault
             return result
         self._reported.pop(request, None)
-        node = view.group(self._sources, request)
+        node = view.group(self._sources, request, deep=True)
         if node is None:
             return DONE
-        return await self._executor.apply(plan.group(node, self._now()), request)
+        try:
+            return await self._executor.apply(plan.group(node, self._now(), self._abilities), request)
+        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
+            if wiring.outdated(error):
+                raise
+            node = view.group(self._sources, request, deep=True)
+            if node is not None:
+                await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
+            raise
 
 
-def add(manager: Manager, *, workers: int = 10) -> Controller:
+def _failures(change: Change[Any]) -> bool:
+    """Whether an instance came, goes, or has something else to say about pods it cannot have."""
+    old, new = change.old, change.new
+    if not isinstance(old, RoleInstance) or not isinstance(new, RoleInstance):
+        return True
+    if old.metadata.deleting != new.metadata.deleting:
+        return True
+    return any(
+        old.condition(kind) != new.condition(kind) for kind in (conditions.FAILED_SCALE, conditions.FAILED_UPDATE)
+    )
+
+
+def _rolls(change: Change[Any]) -> bool:
+    """Whether a pod of a StatefulSet comes, goes, or becomes ready or not, which its rolling update waits for."""
+    old, new = change.old, change.new
+    owner = change.obj.metadata.controller()
+    if owner is None or owner.kind != StatefulSet.KIND.kind:
+        return False
+    if not isinstance(old, Pod) or not isinstance(new, Pod):
+        return True
+    ready = conditions.POD_READY
+    return old.metadata.deleting != new.metadata.deleting or old.is_true(ready) != new.is_true(ready)
+
+
+def _using(informers: Informers) -> Handler:
+    """The groups with a role that names the profile that changed."""
+    store = informers.groups.store
+
+    def using(change: Change[Any]) -> Iterable[Request]:
+        return [group.key for group in store.by(PROFILE, change.key.name)]
+
+    return using
+
+
+def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Controller:
     """Add the group reconciler to a manager; returns its controller."""
-    controller, informers = wiring.controller(manager, NAME, events.COMPONENT_GROUP, GroupReconciler, workers=workers)
+    controller, informers = wiring.controller(manager, NAME, events.COMPONENT_GROUP, GroupReconciler, options)
     annotated = predicates.generation | predicates.deleting | predicates.annotations
     controller.watch(informers.groups, handlers.itself, annotated)
     controller.watch(informers.sets, handlers.owner(RoleBasedGroup))
+    controller.watch(
+        informers.instances, handlers.label(labels.GROUP_NAME), predicates.Predicate(_failures, name="failures")
+    )
+    for kind in (informers.deployments, informers.stateful_sets, informers.leader_worker_sets):
+        if kind is not None:
+            controller.watch(kind, handlers.owner(RoleBasedGroup))
+    if informers.workload_pods is not None:
+        controller.watch(
+            informers.workload_pods, handlers.label(labels.GROUP_NAME), predicates.Predicate(_rolls, name="rolls")
+        )
     controller.watch(informers.services, handlers.label(labels.GROUP_NAME))
     controller.watch(informers.config_maps, handlers.owner(RoleBasedGroup))
+    controller.watch(informers.pod_groups, handlers.owner(RoleBasedGroup))
+    controller.watch(
+        informers.adapters,
+        handlers.owner(RoleBasedGroup, controller=False),
+        predicates.generation | predicates.labels | predicates.spec_or_status,
+    )
+    controller.watch(informers.profiles, _using(informers), predicates.generation)
     controller.watch(informers.revisions, handlers.owner(RoleBasedGroup), predicates.deleted)
     return controller

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from rbgctrl.api import events
+from collections.abc import Iterable
+from typing import Any
+
+from rbgctrl.api import events, labels
+from rbgctrl.api.core import Node
 from rbgctrl.api.instances import RoleInstance
+from rbgctrl.api.meta import Key, Resource
 from rbgctrl.client import ForbiddenError, InvalidError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
+from rbgctrl.graph.indexes import HOST
+from rbgctrl.informers.change import Change
 from rbgctrl.plan import instance as plan
+from rbgctrl.plan.model import Plan
+from rbgctrl.plan.podstate import lost, standing
+from rbgctrl.plan.ports import NO_PORTS, shared
 from rbgctrl.reconcilers import wiring
+from rbgctrl.reconcilers.options import ReconcilerOptions
+from rbgctrl.reconcilers.portledger import ledger_of
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
+from rbgctrl.runtime.predicates import Predicate
 from rbgctrl.runtime.result import DONE, Request, Result
 
 __all__ = ["NAME", "InstanceReconciler", "add"]
@@ -36,6 +50,8 @@ class InstanceReconciler:
 
     def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
         self._sources = informers.sources
+        self._ports = informers.options.ports
+        self._ledger = ledger_of(informers) if self._ports is not None else None
         self._executor = executor
         self._now = now
 
@@ -43,22 +59,111 @@ class InstanceReconciler:
         """Bring one instance to its wanted state. Raises what :meth:`Executor.apply` raises."""
         node = view.instance(self._sources, request)
         if node is None:
+            if self._ledger is not None:
+                self._ledger.close(NAME, request)
             return DONE
+        used = self._ledger.open(NAME, request) if self._ledger is not None else NO_PORTS
+        decided = plan.instance(node, self._now(), self._ports, used)
         try:
-            return await self._executor.apply(plan.instance(node, self._now()), request)
+            return await self._carry_out(decided, request)
         except (InvalidError, ForbiddenError, ForeignObjectError) as error:
+            if wiring.outdated(error):
+                raise
             node = view.instance(self._sources, request)
             if node is not None:
                 await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
             raise
 
+    async def _carry_out(self, decided: Plan, request: Request) -> Result:
+        if self._ledger is None:
+            return await self._executor.apply(decided, request)
+        self._ledger.enter(NAME, request, decided)
+        result = await self._executor.apply(decided, request)
+        self._ledger.close(NAME, request)
+        return result
 
-def add(manager: Manager, *, workers: int = 10) -> Controller:
+
+# Triggers -------------------------------------------------------------------------------------------------------------
+
+
+def _differs(part: Any, name: str) -> Predicate:
+    """Created, deleted, or another value of ``part``."""
+
+    def test(change: Change[Any]) -> bool:
+        old, new = change.old, change.new
+        return old is None or new is None or type(old) is not type(new) or part(old) != part(new)
+
+    return Predicate(test, name=name)
+
+
+_READ = (
+    labels.INSTANCE_GANG_SCHEDULING,
+    labels.INPLACE_SCHEDULING,
+    labels.INPLACE_SCHEDULING_GRANULARITY,
+    labels.INPLACE_SCHEDULING_AVOID,
+)
+
+
+def _read(obj: Resource) -> object:
+    """The annotations of an instance that matter to its pods, its ports among them."""
+    own = obj.metadata.annotations
+    return [own.get(key) for key in _READ], shared(own)
+
+
+def _shared(obj: Resource) -> object:
+    """The ports that a set has for its instances."""
+    return shared(obj.metadata.annotations)
+
+
+def _health(obj: Resource) -> object:
+    """What a node's fate means to pods that are going away or wait for it."""
+    return (lost(obj), standing(obj)) if isinstance(obj, Node) else None
+
+
+def _instances_of(informers: Informers) -> Handler:
+    store = informers.instances.store
+
+    def instances(change: Change[Any]) -> Iterable[Request]:
+        return [item.key for item in store.owned(change.obj.metadata.uid)]
+
+    return instances
+
+
+def _concerned(informers: Informers) -> Handler:
+    """The instances with pods to which the fate of a node matters."""
+    store = informers.pods.store
+
+    def concerned(change: Change[Any]) -> Iterable[Request]:
+        for pod in store.by(HOST, change.key.name):
+            controller = pod.metadata.controller()
+            if controller is not None and controller.kind == RoleInstance.KIND.kind:
+                yield Key(pod.metadata.namespace, controller.name)
+
+    return concerned
+
+
+def _namesakes(informers: Informers) -> Handler:
+    """The instances that may have waited for the name of a pod that is gone: those whose name it begins with."""
+    store = informers.instances.store
+
+    def namesakes(change: Change[Any]) -> Iterable[Request]:
+        parts = change.key.name.split("-")
+        for length in range(1, len(parts) + 1):
+            key = Key(change.key.namespace, "-".join(parts[:length]))
+            if key in store:
+                yield key
+
+    return namesakes
+
+
+def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Controller:
     """Add the instance reconciler to a manager; returns its controller."""
-    controller, informers = wiring.controller(
-        manager, NAME, events.COMPONENT_INSTANCE, InstanceReconciler, workers=workers
-    )
-    controller.watch(informers.instances, handlers.itself, predicates.generation | predicates.deleting)
+    controller, informers = wiring.controller(manager, NAME, events.COMPONENT_INSTANCE, InstanceReconciler, options)
+    own = predicates.generation | predicates.deleting | _differs(_read, "annotations that pods are made by")
+    controller.watch(informers.instances, handlers.itself, own)
     controller.watch(informers.pods, handlers.owner(RoleInstance))
+    controller.watch(informers.pods, _namesakes(informers), predicates.deleted)
     controller.watch(informers.revisions, handlers.owner(RoleInstance), predicates.deleted)
+    controller.watch(informers.sets, _instances_of(informers), ~predicates.deleted & _differs(_shared, "ports"))
+    controller.watch(informers.nodes, _concerned(informers), ~predicates.created & _differs(_health, "health"))
     return controller

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rbgctrl.client import InvalidError
 from rbgctrl.clock import Now
+from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.result import Reconciler
 
-__all__ = ["controller"]
+__all__ = ["controller", "outdated"]
 
 Build = Callable[[Informers, Executor, Now], Reconciler]
 
 
 def controller(
-    manager: Manager, name: str, component: str, build: Build, *, workers: int
+    manager: Manager,
+    name: str,
+    component: str,
+    build: Build,
+    options: ReconcilerOptions | None,
 ) -> tuple[Controller, Informers]:
     """Make a controller with its executor and barrier and add it to ``manager``; its watches are up to the caller.
 
@@ -26,16 +32,22 @@ def controller(
         name: of the controller, in metrics and logs.
         component: under which name its Events are reported.
         build: makes the reconciler from where to read, how to write, and the wall clock.
-        workers: concurrent reconciles.
+        options: what all reconcilers of the manager were told; the defaults when None.
     """
-    informers = Informers(manager.cache)
+    options = options or ReconcilerOptions()
+    informers = Informers(manager.cache, options)
     executor, barrier = manager.executor(component)
     made = Controller(
         name,
         build(informers, executor, manager.now),
-        options=manager.controller_options(workers),
+        options=manager.controller_options(options.workers),
         barrier=barrier,
         jitter=manager.jitter,
     )
     manager.add(made)
     return made, informers
+
+
+def outdated(error: Exception) -> bool:
+    """Whether a test in a JSON patch failed: what was decided on is not what is there, and nobody refused anything."""
+    return isinstance(error, InvalidError) and not error.causes

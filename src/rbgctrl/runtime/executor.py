@@ -166,12 +166,16 @@ class Executor:
         if action.inherit and uid:
             version = await self._inherit(action, uid, version)
         try:
-            obj = await self._client.apply(action.kind, action.key, _fenced(action.body, uid, version))
+            obj = await self._send(action, uid, version)
         except ConflictError:
             if action.uid:
                 raise
             obj = await self._taken(action)
         self._seen(obj, request)
+
+    async def _send(self, action: Apply, uid: str, version: str) -> Resource:
+        body = _fenced(action.body, uid, version)
+        return await self._client.apply(action.kind, action.key, body, field_manager=action.manager or None)
 
     async def _taken(self, action: Apply) -> Resource:
         """The object under a name that seemed free: another look decides about it when it is the owner's already.
@@ -183,7 +187,7 @@ class Executor:
         ours = controller is not None and controller.uid in _owners(action.body)
         if action.adopt and (ours or controller is None):
             version = await self._inherit(action, obj.uid, "") if ours else ""
-            return await self._client.apply(action.kind, action.key, _fenced(action.body, obj.uid, version))
+            return await self._send(action, obj.uid, version)
         if not ours:
             self._cache.observe(obj)
             raise _foreign(obj, controller)
@@ -194,7 +198,8 @@ class Executor:
         kind = action.kind.KIND
         path = kind.path(action.key.namespace, action.key.name)
         metadata = msgspec.json.decode(await self._client.get_raw(path))["metadata"]
-        found = inherited(metadata.get("managedFields") or (), kind.api_version, self._client.field_manager)
+        applier = action.manager or self._client.field_manager
+        found = inherited(metadata.get("managedFields") or (), kind.api_version, applier, action.leave)
         if found is None or version not in ("", metadata["resourceVersion"]):
             return version  # the apply itself says that this was decided on a past
         operations: list[dict[str, Any]] = [
@@ -220,7 +225,9 @@ class Executor:
     async def _delete(self, action: Delete, request: Request) -> None:
         token = self._barrier.deleting(request, action.kind, action.key, action.uid)
         try:
-            obj = await self._client.delete(action.kind, action.key, uid=action.uid)
+            obj = await self._client.delete(
+                action.kind, action.key, uid=action.uid, propagation=action.propagation or None
+            )
         except (NotFoundError, ConflictError):
             # Gone, or replaced by a namesake: either way that object is no more, which the cache may not show yet.
             self._barrier.deleted(token)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from contract.support.api import Api
 from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
@@ -16,6 +16,7 @@ from rbgctrl.api.meta import Key, Resource
 from rbgctrl.client import PatchType
 from rbgctrl.clock import utcnow
 from rbgctrl.graph import view
+from rbgctrl.graph.memory import Memory
 from rbgctrl.graph.view import Sources
 from rbgctrl.informers import Cache
 from rbgctrl.plan import group as group_plan
@@ -32,29 +33,6 @@ R = TypeVar("R", bound=Resource)
 
 _ROUNDS = 40
 _RUNNING = {"phase": "Running", "conditions": [{"type": "ContainersReady", "status": "True"}]}
-
-
-class _Shelf(Generic[R]):
-    """Objects of one kind, as they were read."""
-
-    def __init__(self, items: Sequence[R]) -> None:
-        self._items = {item.key: item for item in items}
-
-    def get(self, key: Key) -> R | None:
-        """The object of that key, or None."""
-        return self._items.get(key)
-
-    def owned(self, uid: str) -> Sequence[R]:
-        """Objects whose controller has that UID."""
-        return [
-            item
-            for item in self._items.values()
-            if (owner := item.metadata.controller()) is not None and owner.uid == uid
-        ]
-
-    def keys(self) -> list[Key]:
-        """All keys, sorted."""
-        return sorted(self._items)
 
 
 class _Notes:
@@ -85,14 +63,14 @@ class Planning:
         """What every reconciler would do now."""
         sources = await self._read()
         deciders: tuple[tuple[Any, Any, Any], ...] = (
-            (sources.groups, view.group, group_plan.group),
+            (sources.groups, functools.partial(view.group, deep=True), group_plan.group),
             (sources.sets, view.role, role_plan.role),
             (sources.instances, view.instance, instance_plan.instance),
         )
         return [
-            (key, decide(build(sources, key), self._now))
+            (item.key, decide(build(sources, item.key), self._now))
             for shelf, build, decide in deciders
-            for key in shelf.keys()  # noqa: SIM118 - not a mapping
+            for item in shelf.list()
         ]
 
     async def settle(self, *, kubelet: bool = True) -> None:
@@ -121,10 +99,10 @@ class Planning:
         return bool(waiting)
 
     async def _read(self) -> Sources:
-        async def shelf(kind: type[R]) -> _Shelf[R]:
+        async def shelf(kind: type[R]) -> Memory[R]:
             page = await self._api.client.list(kind, self._api.namespace)
             assert not page.invalid
-            return _Shelf(page.items)
+            return Memory(page.items)
 
         owners = asyncio.gather(shelf(RoleBasedGroup), shelf(RoleInstanceSet), shelf(RoleInstance))
         owned = asyncio.gather(shelf(Pod), shelf(Service), shelf(ConfigMap), shelf(ControllerRevision))

@@ -232,16 +232,18 @@ SCALED = {
     "RoleInstanceSet": ".status.labelSelector",
 }
 COLUMNS = {
-    ("RoleBasedGroup", "v1alpha2"): "READY AGE",
-    ("RoleBasedGroup", "v1alpha1"): "READY AGE",
+    ("RoleBasedGroup", "v1alpha2"): "READY AGE REASON MESSAGE",
+    ("RoleBasedGroup", "v1alpha1"): "READY AGE REASON MESSAGE",
     ("RoleBasedGroupSet", "v1alpha2"): "DESIRED READY AGE",
     ("RoleBasedGroupSet", "v1alpha1"): "DESIRED READY AGE",
-    ("RoleBasedGroupScalingAdapter", "v1alpha2"): "PHASE REPLICAS READY_REPLICAS AGE",
+    ("RoleBasedGroupScalingAdapter", "v1alpha2"): "PHASE REPLICAS READY_REPLICAS AGE GROUP ROLE",
     ("RoleBasedGroupScalingAdapter", "v1alpha1"): "PHASE REPLICAS AGE",
     ("CoordinatedPolicy", "v1alpha2"): "AGE",
     ("RoleInstanceSet", "v1alpha2"): "DESIRED UPDATED UPDATED_READY READY TOTAL AGE SELECTOR",
-    ("RoleInstance", "v1alpha2"): "READY AGE",
+    ("RoleInstance", "v1alpha2"): "READY AGE REASON MESSAGE",
+    ("RoleBasedGroupWarmup", "v1alpha2"): "PHASE DESIRED SUCCEEDED FAILED AGE",
 }
+WIDE = {"REASON", "MESSAGE", "GROUP", "ROLE", "SELECTOR"}
 SHORT = {
     "RoleBasedGroup": ["rbg"],
     "RoleBasedGroupSet": ["rbgs"],
@@ -261,6 +263,8 @@ def test_names_columns_and_subresources_are_those_people_know(kind: Any) -> None
     for version in spec["versions"]:
         names = [column["name"] for column in version.get("additionalPrinterColumns", ())]
         assert names == COLUMNS.get((kind.KIND.kind, version["name"]), "").split()
+        further = {column["name"] for column in version.get("additionalPrinterColumns", ()) if column.get("priority")}
+        assert further == WIDE & set(names)
         assert version["subresources"]["status"] == {}
         wanted = None
         if kind.KIND.kind in SCALED:

@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from rbgctrl.api import labels
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
 from rbgctrl.api.core import Node, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, Resource
-from rbgctrl.cli.loading import sources
+from rbgctrl.api.workloads import Deployment
+from rbgctrl.cli.loading import Further, sources
 from rbgctrl.client.decode import Invalid, decoder
 from rbgctrl.graph import view
 from rbgctrl.graph.memory import Memory
@@ -24,6 +26,7 @@ NAMESPACE = "ml"
 OURS = "workloads.x-k8s.io/v1alpha2"
 GROUPS, SETS, INSTANCES = f"{OURS}/rolebasedgroups", f"{OURS}/roleinstancesets", f"{OURS}/roleinstances"
 PODS, NODES = "v1/pods", "v1/nodes"
+ADAPTERS, DEPLOYMENTS = f"{OURS}/rolebasedgroupscalingadapters", "apps/v1/deployments"
 TEMPLATE = {"spec": {"containers": [{"name": "main", "image": "example/server:v1"}]}}
 
 
@@ -165,6 +168,45 @@ def scene() -> dict[str, list[Manifest]]:
     }
 
 
+def adapter(role: str, replicas: int | None, *, phase: str = "Bound", group: str = "llm") -> Manifest:
+    """The scaling adapter of a role."""
+    name = f"{group}-{role}"
+    owner = {"apiVersion": OURS, "kind": "RoleBasedGroup", "name": group, "uid": f"uid-{group}"}
+    asked = {} if replicas is None else {"replicas": replicas}
+    return {
+        "metadata": meta(name, labels={labels.GROUP_NAME: group, labels.ROLE_NAME: role})
+        | {"ownerReferences": [owner]},
+        "spec": {"scaleTargetRef": {"name": group, "role": role}, **asked},
+        "status": {"phase": phase},
+    }
+
+
+def with_deployment() -> dict[str, list[Manifest]]:
+    """The scene with a further role, web: a Deployment of two pods, one of them ready."""
+    found = scene()
+    web = {
+        "name": "web",
+        "replicas": 2,
+        "standalonePattern": {"template": TEMPLATE},
+        "annotations": {labels.ROLE_WORKLOAD_TYPE: labels.WORKLOAD_TYPE_DEPLOYMENT},
+    }
+    found[GROUPS][0]["spec"]["roles"].append(web)
+    own = {labels.GROUP_NAME: "llm", labels.ROLE_NAME: "web"}
+    found[DEPLOYMENTS] = [
+        {
+            "metadata": meta("llm-web", owner="uid-llm", labels=own),
+            "spec": {"replicas": 2, "selector": {"matchLabels": own}},
+            "status": {"observedGeneration": 1, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2},
+        }
+    ]
+    for name, ready in (("llm-web-5d-a", True), ("llm-web-5d-b", False)):
+        made = pod(name, "llm-web-5d", "", 0, node="node-1", ready=ready)
+        made["metadata"]["labels"] = own
+        made["metadata"]["ownerReferences"][0]["kind"] = "ReplicaSet"
+        found[PODS].append(made)
+    return found
+
+
 def load(server: ApiServer, found: dict[str, list[Manifest]] | None = None) -> None:
     """Puts a scene on a server."""
     for collection, manifests in (found or scene()).items():
@@ -180,7 +222,9 @@ def decode(kind: type[R], manifests: list[Manifest]) -> list[R]:
     return [item for item in objects if not isinstance(item, Invalid)]
 
 
-def graph(found: dict[str, list[Manifest]] | None = None, name: str = "llm") -> GroupNode:
+def graph(
+    found: dict[str, list[Manifest]] | None = None, name: str = "llm", absent: tuple[type[Resource], ...] = ()
+) -> GroupNode:
     """A scene as the object graph."""
     found = found or scene()
     built = view.group(
@@ -189,6 +233,11 @@ def graph(found: dict[str, list[Manifest]] | None = None, name: str = "llm") -> 
             Memory(decode(RoleInstanceSet, found[SETS])),
             Memory(decode(RoleInstance, found[INSTANCES])),
             Memory(decode(Pod, found[PODS])),
+            Further(
+                adapters=Memory(decode(RoleBasedGroupScalingAdapter, found.get(ADAPTERS, []))),
+                deployments=Memory(decode(Deployment, found.get(DEPLOYMENTS, []))),
+                absent=absent,
+            ),
         ),
         Key(NAMESPACE, name),
         deep=True,

@@ -20,7 +20,8 @@ from rbgctrl.cli.demo import checkout, play, tied
 from rbgctrl.cli.demo.board import PlainBoard, TerminalBoard
 from rbgctrl.cli.demo.child import Daemon, health_port
 from rbgctrl.cli.errors import CliError
-from rbgctrl.cli.summary import GroupView, summarize
+from rbgctrl.cli.summary import summarize
+from rbgctrl.cli.views import GroupView
 from unit.cli.scene import graph
 
 ROOT = Path(__file__).parents[3]

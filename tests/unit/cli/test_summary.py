@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from rbgctrl.cli.summary import GroupView, node_names, summarize, unreadable
+from rbgctrl.cli.summary import node_names, summarize, unreadable
+from rbgctrl.cli.views import GroupView
 from unit.cli import scene
 from unit.cli.apiserver import Manifest
 from unit.cli.scene import GROUPS, INSTANCES, PODS, SETS, graph, nodes
@@ -100,7 +101,46 @@ def test_a_node_that_could_not_be_read_is_known_by_name_only() -> None:
     assert (found.name, found.ready, found.nvlink_domain, found.zone) == ("node-0", None, None, None)
 
 
-def test_counts_of_a_workload_of_another_kind_come_from_the_status_of_the_group() -> None:
+def test_a_role_of_another_kind_has_the_counts_and_the_pods_of_its_workload() -> None:
+    web = _summary(scene.with_deployment()).roles[-1]
+    assert (web.workload, web.instances) == ("Deployment", ())
+    assert (web.replicas, web.current_replicas, web.ready_replicas, web.updated_replicas) == (2, 2, 1, 2)
+    assert web.workload_pods is not None
+    assert [(pod.name, pod.ready, pod.node and pod.node.zone) for pod in web.workload_pods] == [
+        ("llm-web-5d-a", True, "zone-b"),
+        ("llm-web-5d-b", False, "zone-b"),
+    ]
+
+
+def test_pods_of_workloads_of_other_kinds_count_for_the_nodes_to_be_read() -> None:
+    found = scene.with_deployment()
+    found[PODS][-1]["spec"]["nodeName"] = "node-7"
+    assert "node-7" in node_names([graph(found)])
+
+
+def test_a_role_that_waits_for_one_of_another_kind_says_so_until_enough_of_it_is_ready() -> None:
+    found = scene.with_deployment()
+    found[GROUPS][0]["spec"]["roles"][2]["dependencies"] = ["web"]
+    assert _summary(found).roles[2].waits_for == ("web",)
+    found[scene.DEPLOYMENTS][0]["status"]["readyReplicas"] = 2
+    assert _summary(found).roles[2].waits_for == ()
+
+
+def test_a_bound_adapter_of_the_group_decides_about_replicas_and_no_other_does() -> None:
+    found = scene.scene()
+    found[GROUPS][0]["spec"]["roles"][1]["scalingAdapter"] = {"enable": True}
+    found[scene.ADAPTERS] = [scene.adapter("prefill", 4)]
+    prefill = _summary(found).roles[1]
+    assert (prefill.replicas, prefill.pods) == (4, 8)
+    assert prefill.adapter is not None
+    assert (prefill.adapter.name, prefill.adapter.phase, prefill.adapter.decides) == ("llm-prefill", "Bound", True)
+    found[scene.ADAPTERS][0]["metadata"]["ownerReferences"] = []
+    prefill = _summary(found).roles[1]
+    assert prefill.adapter is not None
+    assert (prefill.replicas, prefill.adapter.replicas, prefill.adapter.decides) == (2, 4, False)
+
+
+def test_where_a_workload_cannot_be_read_the_status_of_the_group_tells_its_counts() -> None:
     found = scene.scene()
     found[SETS] = []
     found[GROUPS][0]["status"]["roleStatuses"] = [{"name": "router", "replicas": 1, "readyReplicas": 1}]
@@ -136,8 +176,8 @@ def test_the_json_has_every_key_in_camel_case_whether_known_or_not() -> None:
         *("leaving", "notes"),
     }
     assert set(data["roles"][0]) == {
-        *("name", "pattern", "dependencies", "waitsFor", "problem", "replicas", "currentReplicas"),
-        *("readyReplicas", "updatedReplicas", "pods", "ready", "instances"),
+        *("name", "pattern", "workload", "dependencies", "waitsFor", "replaces", "problem", "adapter", "replicas"),
+        *("currentReplicas", "readyReplicas", "updatedReplicas", "pods", "ready", "instances", "workloadPods"),
     }
     instance = data["roles"][1]["instances"][1]
     assert set(instance) == {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rbgctrl.api import labels
 from rbgctrl.cli import main
 from unit.cli import scene
 from unit.cli.apiserver import ApiServer, api_server
@@ -91,6 +92,59 @@ def test_a_group_that_does_not_exist_is_exit_code_1(
     error = capsys.readouterr().err
     assert "nope does not exist in namespace ml" in error
     assert "rbgctrl tree --namespace ml" in error
+
+
+def test_kinds_of_others_are_asked_for_only_when_a_role_is_of_one(server: ApiServer, run: Run) -> None:
+    scene.load(server)
+    assert run("tree", "llm") == 0
+    assert not [path for path in server.asked if "deployments" in path or "adapters" in path]
+    scene.load(server, scene.with_deployment())
+    assert run("tree", "llm") == 0
+    assert run("tree") == 0
+    assert server.asked.count("/apis/apps/v1/namespaces/ml/deployments") == 2
+    assert not [path for path in server.asked if "statefulsets" in path or "leaderworkersets" in path]
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_no_error(
+    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.load(server)
+    changed = scene.group()
+    changed["spec"]["roles"][0]["annotations"] = {labels.ROLE_WORKLOAD_TYPE: labels.WORKLOAD_TYPE_LEADER_WORKER_SET}
+    server.put(GROUPS, changed)
+    assert run("tree", "llm") == 0
+    assert "this cluster does not know its kind of workload, LeaderWorkerSet" in capsys.readouterr().out
+
+
+def test_a_user_who_may_not_read_deployments_sees_the_rest(
+    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.load(server, scene.with_deployment())
+    server.failures["/apis/apps/v1"] = (403, "Forbidden", "deployments.apps is forbidden")
+    assert run("tree", "llm") == 0
+    out = capsys.readouterr().out
+    assert "llm-prefill-0-0" in out
+    assert "note: you may not read deployments, so what they say is not shown" in out
+
+
+def test_watching_follows_a_kind_from_the_moment_on_that_a_role_is_of_it(
+    server: ApiServer, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.load(server)
+    found = scene.with_deployment()
+    for collection in (scene.DEPLOYMENTS, PODS):
+        server.served.add(collection)
+        for manifest in found[collection]:
+            server.put(collection, manifest)
+
+    def become_ready() -> None:
+        server.watched.wait()
+        server.put(GROUPS, scene.group(ready=True) | {"spec": found[GROUPS][0]["spec"]})
+
+    with _beside(become_ready):
+        assert run("tree", "llm", "--watch", "--ready") == 0
+    assert "/apis/apps/v1/namespaces/ml/deployments" in server.asked
+    assert "web" in capsys.readouterr().out
 
 
 def test_readiness_is_in_the_exit_code_only_when_asked_for(server: ApiServer, run: Run) -> None:

@@ -299,16 +299,16 @@ def test_recovery_of_the_whole_group_and_annotations_of_the_group_are_said_too(w
 
 
 def test_what_is_accepted_but_not_acted_on_is_said_in_a_condition_until_it_is_gone(world: World) -> None:
-    asked = role("a", scalingAdapter={"enable": True}, engineRuntimes=[{"profileName": "p"}])
-    world.put(RoleBasedGroup, group("llm", asked))
+    world.put(RoleBasedGroup, group("llm", role("a", instanceTopologyConstraint={"pack": {"required": "rack"}})))
     world.settle()
     conditions = {item["type"]: item for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]}
     assert conditions["Ready"]["status"] == "True"
     assert conditions["Degraded"]["status"] == "True"
-    assert "engineRuntimes of role a, scalingAdapter of role a" in conditions["Degraded"]["message"]
+    assert "instanceTopologyConstraint of role a" in conditions["Degraded"]["message"]
     world.put(RoleBasedGroup, group("llm", role("a")))
     world.settle()
-    assert [item["type"] for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]] == ["Ready"]
+    conditions = {item["type"]: item["status"] for item in world.body(RoleBasedGroup, "llm")["status"]["conditions"]}
+    assert conditions == {"Ready": "True", "Progressing": "False", "Degraded": "False"}
 
 
 def _as_upstream_made(world: World) -> dict[str, Any]:
@@ -318,18 +318,6 @@ def _as_upstream_made(world: World) -> dict[str, Any]:
     component = body["spec"]["roleInstanceTemplate"]["components"][0]
     component["template"]["spec"]["containers"].append({"name": "sidecar", "image": "sidecar:1", "resources": {}})
     return body
-
-
-def test_a_set_of_upstream_is_left_alone_while_its_role_asks_for_what_this_build_does_not_make(world: World) -> None:
-    asked = role("a", engineRuntimes=[{"profileName": "p"}])
-    world.put(RoleBasedGroup, group("llm", asked))
-    world.settle()
-    before = msgspec.json.encode(_as_upstream_made(world)["spec"])
-    world.settle()
-    assert msgspec.json.encode(world.body(RoleInstanceSet, "llm-a")["spec"]) == before
-    world.put(RoleBasedGroup, group("llm", role("a")))
-    world.settle()
-    assert b"sidecar" not in msgspec.json.encode(world.body(RoleInstanceSet, "llm-a")["spec"])
 
 
 def test_the_first_apply_to_what_upstream_made_takes_its_fields_over_and_no_later_one_does(world: World) -> None:

@@ -5,6 +5,7 @@ It stores, merges and forgets; it has no watch, no validation and no time of its
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,20 +14,45 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
+from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
+from rbgctrl.api.core import ConfigMap, ControllerRevision, Node, Pod, Service
 from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, Resource
+from rbgctrl.api.podgroups import SchedulerPluginsPodGroup
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
+from rbgctrl.api.warmups import RoleBasedGroupWarmup
+from rbgctrl.api.workloads import Deployment, LeaderWorkerSet, StatefulSet
 from rbgctrl.client.decode import Invalid, decoder
-from rbgctrl.graph import view
+from rbgctrl.graph import adapters, view
+from rbgctrl.graph import groupsets as groupsets_view
+from rbgctrl.graph import warmups as warmups_view
+from rbgctrl.graph.indexes import indexes
 from rbgctrl.graph.view import Sources
+from rbgctrl.plan import adapter as adapter_plan
 from rbgctrl.plan import group as group_plan
+from rbgctrl.plan import groupset as groupset_plan
 from rbgctrl.plan import instance as instance_plan
 from rbgctrl.plan import role as role_plan
+from rbgctrl.plan import warmup as warmup_plan
 from rbgctrl.plan.model import Action, Apply, Create, Delete, Note, Patch, PatchType, Plan
 from rbgctrl.plan.patience import PATIENCE
 
 R = TypeVar("R", bound=Resource)
+
+OWNED = (RoleBasedGroup, RoleInstanceSet, RoleInstance, Pod, Service, ConfigMap, ControllerRevision)
+OTHERS = (
+    Deployment,
+    StatefulSet,
+    LeaderWorkerSet,
+    SchedulerPluginsPodGroup,
+    RoleBasedGroupScalingAdapter,
+    ClusterEngineRuntimeProfile,
+    Node,
+    RoleBasedGroupWarmup,
+    RoleBasedGroupSet,
+)
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
@@ -52,6 +78,10 @@ class Shelf(Generic[R]):
         found = [self._decode(key) for key in self.order(self.objects)]
         return [item for item in found if (owner := item.metadata.controller()) is not None and owner.uid == uid]
 
+    def by(self, name: str, value: str) -> Sequence[R]:
+        found = [self._decode(key) for key in self.order(self.objects)]
+        return [item for item in found if value in indexes(self.kind)[name](item)]
+
     def all(self) -> list[R]:
         return [self._decode(key) for key in sorted(self.objects)]
 
@@ -70,11 +100,13 @@ class World:
     def __init__(self) -> None:
         self.shelves: dict[type[Resource], Shelf[Any]] = {
             kind: Shelf(kind)
-            for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance, Pod, Service, ConfigMap, ControllerRevision)
+            for kind in (*OWNED, *OTHERS)
         }
+        self.absent: set[type[Resource]] = set()
         self.now = NOW
         self.writes: list[Action] = []
         self.notes: list[Note] = []
+        self._deleted: set[tuple[type[Resource], Key, str]] = set()
         self._ids = itertools.count(1)
 
     @property
@@ -88,6 +120,18 @@ class World:
             services=shelves[Service],
             config_maps=shelves[ConfigMap],
             revisions=shelves[ControllerRevision],
+            deployments=shelves[Deployment],
+            stateful_sets=shelves[StatefulSet],
+            leader_worker_sets=shelves[LeaderWorkerSet],
+            pod_groups=shelves[SchedulerPluginsPodGroup],
+            adapters=shelves[RoleBasedGroupScalingAdapter],
+            profiles=shelves[ClusterEngineRuntimeProfile],
+            nodes=shelves[Node],
+            group_sets=shelves[RoleBasedGroupSet],
+            warmups=shelves[RoleBasedGroupWarmup],
+            warmup_pods=shelves[Pod],
+            workload_pods=shelves[Pod],
+            served=lambda kind: kind not in self.absent,
         )
 
     def all(self, kind: type[R]) -> list[R]:
@@ -123,9 +167,12 @@ class World:
     def plan_all(self) -> list[Plan]:
         """What every reconciler would do now, in no particular order."""
         deciders: tuple[tuple[type[Resource], Any, Any], ...] = (
-            (RoleBasedGroup, view.group, group_plan.group),
+            (RoleBasedGroup, functools.partial(view.group, deep=True), group_plan.group),
             (RoleInstanceSet, view.role, role_plan.role),
             (RoleInstance, view.instance, instance_plan.instance),
+            (RoleBasedGroupScalingAdapter, adapters.adapter, adapter_plan.adapter),
+            (RoleBasedGroupWarmup, warmups_view.warmup, warmup_plan.warmup),
+            (RoleBasedGroupSet, groupsets_view.group_set, groupset_plan.group_set),
         )
         return [
             decide(build(self.sources, key), self.now)
@@ -182,17 +229,28 @@ class World:
                     if msgspec.json.encode(stored.get("spec")) != before:
                         stored["metadata"]["generation"] += 1
             case Patch():
+                if stored is None and (action.kind, action.key, action.uid) in self._deleted:
+                    return  # decided before another plan deleted it, which the executor takes for done
                 assert stored is not None
                 assert stored["metadata"]["uid"] == action.uid
                 body = _plain(action.body)
+                before = msgspec.json.encode(stored.get("spec"))
                 if action.type is PatchType.STRATEGIC:
                     _merge_conditions(stored, body["status"]["conditions"])
+                elif action.type is PatchType.JSON:
+                    _operate(stored, body)
                 else:
                     _merge(stored, body)
+                if msgspec.json.encode(stored.get("spec")) != before:
+                    stored["metadata"]["generation"] += 1
             case Delete():
                 if stored is not None:
                     assert stored["metadata"]["uid"] == action.uid
-                    del objects[action.key]
+                    if stored["metadata"].get("finalizers"):
+                        stored["metadata"].setdefault("deletionTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+                    else:
+                        del objects[action.key]
+                    self._deleted.add((action.kind, action.key, action.uid))
 
     def _store(self, kind: type[Resource], key: Key, body: dict[str, Any]) -> None:
         number = next(self._ids)
@@ -222,7 +280,7 @@ class World:
             if not orphans:
                 return
             for shelf, key in orphans:
-                del shelf.objects[key]
+                self._deleted.add((shelf.kind, key, shelf.objects.pop(key)["metadata"]["uid"]))
 
     # Kubelet ----------------------------------------------------------------------------------------------------------
 
@@ -266,6 +324,20 @@ def _merge(stored: dict[str, Any], patch: Mapping[str, Any]) -> None:
             _merge(stored[name], value)
         else:
             stored[name] = value
+
+
+def _operate(stored: dict[str, Any], operations: Iterable[Mapping[str, Any]]) -> None:
+    """A JSON patch of tests and additions."""
+    for operation in operations:
+        *parents, last = operation["path"].strip("/").split("/")
+        at: Any = stored
+        for name in parents:
+            at = at[int(name)] if isinstance(at, list) else at.setdefault(name, {})
+        if operation["op"] == "test":
+            assert at[last] == operation["value"], operation
+        else:
+            assert operation["op"] == "add"
+            at[last] = operation["value"]
 
 
 def _merge_conditions(stored: dict[str, Any], changed: Iterable[Mapping[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from rbgctrl.cli import console as consoles
-from rbgctrl.cli.summary import GroupView, RoleView
+from rbgctrl.cli.views import GroupView, RoleView
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -32,7 +32,7 @@ from rbgctrl.cli.following import follow
 from rbgctrl.cli.loading import NodeBook, Scope, load
 from rbgctrl.cli.options import Access
 from rbgctrl.cli.rendering import group_lines
-from rbgctrl.cli.summary import GroupView
+from rbgctrl.cli.views import GroupView
 from rbgctrl.client.client import Client
 
 __all__ = ["DemoRequest", "demo"]

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rbgctrl.api import labels
+from rbgctrl.api import canonical, intstr, labels, names
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key
+from rbgctrl.api.workloads import WORKLOAD_KINDS
 from rbgctrl.client.transport import Verb
 from rbgctrl.sim.checks.timeline import LEASES, Asked, Moment, Timeline, deleting
 from rbgctrl.sim.storage import ADDED, DELETED, Obj, StoredEvent
@@ -34,8 +35,12 @@ class ChildRule:
 
 def _instances(found: Obj) -> int:
     spec = found.get("spec") or {}
+    replicas = int(spec.get("replicas", 1))
     surge = ((spec.get("updateStrategy") or {}).get("maxSurge")) or 0
-    return int(spec.get("replicas", 1)) + (surge if isinstance(surge, int) else 0)
+    try:
+        return replicas + max(intstr.ceil(surge, replicas), 0)
+    except intstr.IntOrStringError:
+        return replicas
 
 
 def _pods(found: Obj) -> int:
@@ -44,6 +49,7 @@ def _pods(found: Obj) -> int:
 
 
 _GROUPS, _SETS, _INSTANCES = (kind.KIND.resource for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance))
+_WORKLOADS = {name: kind.KIND.resource for name, kind in WORKLOAD_KINDS.items()}
 
 RULES = (ChildRule(_SETS, _INSTANCES, _instances), ChildRule(_INSTANCES, "pods", _pods))
 """A group's sets are not counted: that of a new role may be there before that of a removed one is gone."""
@@ -118,17 +124,19 @@ def _controller(obj: Obj) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What one group wanted from one moment on: replicas by role; None when it did not exist or was being deleted."""
+    """What one group wanted from one moment on: replicas by kind of workload and role; None when there was no group."""
 
     since: float
     uid: str
-    roles: Mapping[str, int] | None
+    roles: Mapping[tuple[str, str], int] | None
 
 
 def wanted_children(timeline: Timeline, users: Collection[str], *, slack: float = 0.5) -> list[str]:
     """Violations of: a controller deletes no workload and no instance that the group wants.
 
-    Judged by the group itself, not by the workload, which may have been scaled down by mistake.
+    Judged by the group itself, not by the workload, which may have been scaled down by mistake. An instance with another
+    template than its set has, or had a moment ago, is not wanted as it is; nor can it be said of one that has an id
+    which of them is wanted.
 
     Args:
         timeline: the history.
@@ -138,17 +146,26 @@ def wanted_children(timeline: Timeline, users: Collection[str], *, slack: float 
     plans: dict[Key, list[_Plan]] = {}
     last: dict[tuple[str, Key], Obj] = {}
     owners: dict[str, str] = {}
+    templates: dict[str, list[tuple[float, str]]] = {}
     moments = iter(timeline.moments)
     pending = next(moments, None)
     found = []
     for asked in timeline.asked:
         while pending is not None and pending.event.revision <= asked.revision:
             _learn(pending, plans, last, owners)
+            _learn_template(pending, templates)
             pending = next(moments, None)
         if asked.user not in users or asked.request.verb is not Verb.DELETE or asked.code >= 300:
             continue
         child = last.get((asked.resource, asked.request.key))
-        if child is not None and asked.resource in (_SETS, _INSTANCES) and _always(child, plans, owners, asked, slack):
+        ours = asked.resource == _INSTANCES or asked.resource in _WORKLOADS.values()
+        if (
+            child is None
+            or not ours
+            or (asked.resource == _INSTANCES and _outdated(child, templates, asked.at - slack))
+        ):
+            continue
+        if _always(child, plans, owners, asked, slack):
             found.append(f"deleted although the group wants it: {asked}")
     return found
 
@@ -162,9 +179,37 @@ def _learn(
     owners[meta["uid"]] = _controller(event.obj).get("uid", "")
     if event.resource == _GROUPS:
         spec = event.obj.get("spec") or {}
-        roles = {role["name"]: int(role.get("replicas", 1)) for role in spec.get("roles") or ()}
+        roles = {(_workload(role), role["name"]): int(role.get("replicas", 1)) for role in spec.get("roles") or ()}
         plan = _Plan(moment.at, meta["uid"], None if deleting(event) else roles)
         plans.setdefault(event.key, []).append(plan)
+
+
+def _learn_template(moment: Moment, templates: dict[str, list[tuple[float, str]]]) -> None:
+    event = moment.event
+    template = (event.obj.get("spec") or {}).get("roleInstanceTemplate")
+    if event.resource == _SETS and isinstance(template, Mapping):
+        digest = canonical.revision_hash(canonical.set_revision_data(template))
+        history = templates.setdefault(event.obj["metadata"]["uid"], [])
+        if not history or history[-1][1] != digest:
+            history.append((moment.at, digest))
+
+
+def _outdated(child: Obj, templates: Mapping[str, list[tuple[float, str]]], since: float) -> bool:
+    """Whether its set has had another template, or none that is known, at some moment from ``since`` on."""
+    meta, owner = child["metadata"], _controller(child)
+    if names.instance_ordinal(owner.get("name", ""), meta["name"]) is None:
+        return True
+    mine = names.short_hash(str((meta.get("labels") or {}).get(labels.CONTROLLER_REVISION_HASH, "")))
+    history = templates.get(owner.get("uid", ""), [])
+    recent = [digest for moment, digest in history if moment < since][-1:]
+    recent += [digest for moment, digest in history if moment >= since]
+    return any(digest != mine for digest in recent)
+
+
+def _workload(role: Obj) -> str:
+    """The resource that a role asks for; ``""`` for a kind that nobody knows."""
+    annotations = role.get("annotations") or {}
+    return _WORKLOADS.get(annotations.get(labels.ROLE_WORKLOAD_TYPE) or labels.WORKLOAD_TYPE_ROLE_INSTANCE_SET, "")
 
 
 def _always(
@@ -179,8 +224,9 @@ def _always(
     group = owners.get(meta["uid"], "")
     group = owners.get(group, "") if asked.resource == _INSTANCES else group
     ordinal = int(meta["name"].rpartition("-")[2]) if asked.resource == _INSTANCES else -1
+    wanted = (_SETS if asked.resource == _INSTANCES else asked.resource, role)
     return bool(recent) and all(
-        plan.roles is not None and plan.uid == group and plan.roles.get(role, -1) > ordinal for plan in recent
+        plan.roles is not None and plan.uid == group and plan.roles.get(wanted, -1) > ordinal for plan in recent
     )
 
 

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 from rbgctrl.sim.oracles.consistency import consistency
-from rbgctrl.sim.oracles.differential import Ending, Unrolled, differential, ending, fresh
+from rbgctrl.sim.oracles.differential import Ending, Held, differential, ending, fresh, holds
 from rbgctrl.sim.oracles.history import births
 from rbgctrl.sim.oracles.judge import examine, idempotence, judge, recovery
 from rbgctrl.sim.oracles.steps import Played, Step, play, rest
@@ -21,9 +21,9 @@ from rbgctrl.sim.oracles.verdict import Verdict, admitted, verdict
 
 __all__ = [
     "Ending",
+    "Held",
     "Played",
     "Step",
-    "Unrolled",
     "Verdict",
     "admitted",
     "births",
@@ -32,6 +32,7 @@ __all__ = [
     "ending",
     "examine",
     "fresh",
+    "holds",
     "idempotence",
     "judge",
     "play",

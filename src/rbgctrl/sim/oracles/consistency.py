@@ -14,7 +14,8 @@ from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.hooks import dec_hook
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key
-from rbgctrl.plan.workload import ignored
+from rbgctrl.plan.ignored import ignored
+from rbgctrl.sim.oracles.differential import holds
 from rbgctrl.sim.oracles.verdict import Verdict, admitted, verdict
 from rbgctrl.sim.outcome import differences
 from rbgctrl.sim.storage import Obj
@@ -160,6 +161,9 @@ class _Look:
             yield from self._pods(item)
         status = live.get("status") or {}
         update = status.get("updateRevision", "")
+        for item in instances:
+            if _revision(item) != update and not holds(live, item):
+                yield f"instance {_name(item)} of set {name} is at revision {_revision(item)}, {update} is the newest"
         fresh = [item for item in instances if _revision(item) == update]
         ready = [item for item in instances if _instance_ready(item)]
         true = {

@@ -3,7 +3,7 @@
 What depends on history by right is taken out of both sides first:
 
 * generations, and the numbers of revisions; of revisions only those in use are compared;
-* :class:`Unrolled`: instances that run an earlier template, because this version does not roll a changed template out.
+* :class:`Held`: instances that run an earlier template because a partition or a pause keeps them there.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from rbgctrl.api import labels
+from rbgctrl.api import intstr, labels, names
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
-from rbgctrl.sim.oracles.steps import rest
+from rbgctrl.sim.oracles.steps import LONGEST_REST, rest
 from rbgctrl.sim.oracles.verdict import verdict
 from rbgctrl.sim.outcome import State, differences, state_of
 from rbgctrl.sim.storage import Obj
 from rbgctrl.sim.world import World, WorldOptions
 
-__all__ = ["Ending", "Unrolled", "differential", "ending", "fresh"]
+__all__ = ["Ending", "Held", "differential", "ending", "fresh", "holds"]
 
 _GROUPS, _SETS, _INSTANCES = (kind.KIND.resource for kind in (RoleBasedGroup, RoleInstanceSet, RoleInstance))
 _REVISIONS: Final = "controllerrevisions.apps"
@@ -41,18 +41,17 @@ Place: TypeAlias = str
 
 
 @dataclass(frozen=True, slots=True)
-class Unrolled:
-    """The seam for what is not built yet: running instances do not follow a changed template.
+class Held:
+    """Instances that a rollout has to leave where they are, and what else of theirs depends on history.
 
     Of these instances and their pods everything is compared but what came from the template: spec, labels that are not
     identity, annotations, revisions, images; and of their sets and groups everything but the counters of instances
-    at the newest revision (whether those tell the truth, consistency says). All others are compared as a whole. When
-    templates are rolled out, :func:`ending` finds no such instance, and this class goes.
+    at the newest revision (whether those tell the truth, consistency says). All others are compared as a whole.
 
     Attributes:
-        instances: places of RoleInstances whose template is an earlier one.
+        instances: places of RoleInstances whose template is an earlier one, and may be.
         labelled: those whose template is the newest, but whose metadata was copied from an earlier role.
-        sets: places of their RoleInstanceSets.
+        sets: places of their RoleInstanceSets, and of all others whose rollouts may not come to an end.
         roles: names of their roles.
     """
 
@@ -61,8 +60,8 @@ class Unrolled:
     sets: frozenset[Place] = frozenset()
     roles: frozenset[str] = frozenset()
 
-    def __or__(self, other: Unrolled) -> Unrolled:
-        return Unrolled(
+    def __or__(self, other: Held) -> Held:
+        return Held(
             self.instances | other.instances,
             self.labelled | other.labelled,
             self.sets | other.sets,
@@ -76,11 +75,11 @@ class Ending:
 
     Attributes:
         state: objects, without what depends on history by right; revisions under their owners' names.
-        unrolled: see :class:`Unrolled`.
+        held: see :class:`Held`.
     """
 
     state: State
-    unrolled: Unrolled
+    held: Held
 
 
 def ending(world: World) -> Ending:
@@ -94,12 +93,12 @@ def ending(world: World) -> Ending:
         owner = obj["metadata"]["ownerReferences"][0]
         kept = {"labels": obj["metadata"].get("labels"), "data": obj["data"]}
         state[f"{_REVISIONS} of {owner['kind']} {obj['metadata']['namespace']}/{owner['name']}"] = kept
-    return Ending(state, _unrolled(world))
+    return Ending(state, _held(world))
 
 
 def differential(history: Ending, straight: Ending) -> list[str]:
     """Where a history and a fresh apply of its last spec differ, one sentence each."""
-    seam = history.unrolled | straight.unrolled
+    seam = history.held | straight.held
     return differences(_blinded(straight.state, seam), _blinded(history.state, seam))
 
 
@@ -151,29 +150,51 @@ def _revisions_in_use(world: World) -> set[str]:
     return found
 
 
-def _unrolled(world: World) -> Unrolled:
-    seam = Unrolled()
+def _held(world: World) -> Held:
     storage = world.cluster.server.storage
     sets = {live["metadata"]["uid"]: live for live in storage.list(_SETS)}
+    unfinished = (live for live in sets.values() if _paused(live) or _partition(live))
+    seam = Held(sets=frozenset(_place(_SETS, live) for live in unfinished))
     for item in storage.list(_INSTANCES):
         live = sets.get(item["metadata"]["ownerReferences"][0]["uid"])
         if live is None:
             continue
         mine, role = item["metadata"]["labels"], live["metadata"]["labels"][labels.ROLE_NAME]
         if mine.get(labels.CONTROLLER_REVISION_HASH) != (live.get("status") or {}).get("updateRevision"):
+            if not holds(live, item):
+                continue
             places = frozenset((_place(_INSTANCES, item),))
-            seam |= Unrolled(places, frozenset(), frozenset((_place(_SETS, live),)), frozenset((role,)))
+            seam |= Held(places, frozenset(), frozenset((_place(_SETS, live),)), frozenset((role,)))
         elif mine.get(labels.role_revision(role)) != live["metadata"]["labels"].get(labels.role_revision(role)):
-            seam |= Unrolled(labelled=frozenset((_place(_INSTANCES, item),)))
+            seam |= Held(labelled=frozenset((_place(_INSTANCES, item),)))
     return seam
+
+
+def holds(live: Obj, item: Obj) -> bool:
+    """Whether a set has to leave one of its instances at an earlier template.
+
+    By its partition, because it is paused, or because each replacement has to be ready for longer than anybody waits.
+    """
+    ordinal = names.instance_ordinal(live["metadata"]["name"], item["metadata"]["name"])
+    waits = live["spec"].get("minReadySeconds", 0) > LONGEST_REST
+    return _paused(live) or waits or (0 if ordinal is None else ordinal) < _partition(live)
+
+
+def _paused(live: Obj) -> bool:
+    return bool((live["spec"].get("updateStrategy") or {}).get("paused"))
+
+
+def _partition(live: Obj) -> int:
+    partition = (live["spec"].get("updateStrategy") or {}).get("partition", 0)
+    return intstr.legacy_floor(partition, live["spec"].get("replicas", 1))
 
 
 def _place(resource: str, obj: Obj) -> Place:
     return f"{resource} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-def _blinded(state: State, seam: Unrolled) -> State:
-    """A state without what :class:`Unrolled` leaves out."""
+def _blinded(state: State, seam: Held) -> State:
+    """A state without what :class:`Held` leaves out."""
     found = dict(state)
     for place in seam.instances | seam.labelled:
         _identity_only(found, place)

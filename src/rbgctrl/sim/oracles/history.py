@@ -50,7 +50,8 @@ def births(timeline: Timeline, *, slack: float = 5.0) -> list[str]:
     """Violations of what must hold when a child comes into being, one sentence each.
 
     * A workload is created only for a group that can be carried out, and when the roles it depends on are ready.
-    * An instance is made from its set's template, and a pod from its instance's, as it is then.
+    * An instance is made from its set's template, and a pod from its instance's, as it is then; or from an earlier one
+      where a partition holds some back.
 
     Args:
         timeline: the history.
@@ -98,9 +99,18 @@ def _ready(live: Obj) -> bool:
 
 def _instance(past: _Past, event: StoredEvent, at: float) -> Iterator[str]:
     made = [_anonymous(component) for component in event.obj["spec"]["components"]]
-    templates = [version["spec"]["roleInstanceTemplate"] for version in past.recent(_owner(event.obj), at)]
+    owner = _owner(event.obj)
+    versions = past.recent(owner, at)
+    if any(_held_back_ones(version) for version in versions):
+        # What a rollout leaves where it is, comes back as it was.
+        versions = [version for _, version in past.versions.get(owner, ())]
+    templates = [version["spec"]["roleInstanceTemplate"] for version in versions]
     if made not in [[_anonymous(component) for component in item["components"]] for item in templates]:
         yield f"instance {event.key} was not made from its set's template"
+
+
+def _held_back_ones(live: Obj) -> bool:
+    return (live["spec"].get("updateStrategy") or {}).get("partition") not in (None, 0, "0%")
 
 
 def _anonymous(component: Obj) -> dict[str, Any]:

@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Key
 from rbgctrl.client import InternalServerError, InvalidError
 from rbgctrl.sim.storage import Obj
 from rbgctrl.sim.world import GROUPS, World
 
-__all__ = ["Played", "Step", "play", "rest"]
+__all__ = ["LONGEST_REST", "Played", "Step", "play", "rest"]
 
-_LONGEST_REST = 3600.0
+_SETS = RoleInstanceSet.KIND.resource
+_MOST_TURNS = 50
+LONGEST_REST = 3600.0
+"""Virtual seconds an instance may have to be ready for, and is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +92,22 @@ def _key(body: Mapping[str, Any]) -> Key:
 
 
 async def rest(world: World) -> None:
-    """Come to rest, instances that have to be ready for a while included; for an hour at most."""
+    """Come to rest: instances that have to be ready for a while included, one after the other if a rollout waits."""
     await world.settle()
     longest = max((_patience(group) for group in world.cluster.server.storage.list(GROUPS)), default=0.0)
-    if 0 < longest <= _LONGEST_REST:
+    if not 0 < longest <= LONGEST_REST:
+        return
+    for _ in range(_MOST_TURNS):
         await asyncio.sleep(longest)
         await world.settle()
+        if not any(map(_rolling, world.cluster.server.storage.list(_SETS))):
+            return
+
+
+def _rolling(live: Obj) -> bool:
+    status, strategy = live.get("status") or {}, live["spec"].get("updateStrategy") or {}
+    outdated = status.get("updatedReplicas", 0) < status.get("expectedUpdatedReplicas", 0)
+    return outdated and not strategy.get("paused")
 
 
 def _patience(group: Obj) -> float:

@@ -14,7 +14,6 @@ from rbgctrl import crds
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupSpec
 from rbgctrl.api.hooks import dec_hook
 from rbgctrl.api.validate import group_findings
-from rbgctrl.plan.workload import unsupported
 from rbgctrl.sim.crds import rows_of
 from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.schema import Found, admit
@@ -79,9 +78,7 @@ def verdict(body: Mapping[str, Any]) -> Verdict:
     for finding in findings:
         if not finding.role:
             return Verdict(fault=str(finding))
-    faults = {role.name: why for role in group.spec.roles if (why := unsupported(role))}
-    faults |= {finding.role: str(finding) for finding in findings}
-    return Verdict(faults=faults)
+    return Verdict(faults={finding.role: str(finding) for finding in findings})
 
 
 def _dependencies(spec: RoleBasedGroupSpec) -> str:

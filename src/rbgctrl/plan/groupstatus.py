@@ -1,0 +1,334 @@
+"""What a group says about itself: counters of its roles, and conditions that name the role, the reason and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from rbgctrl.api import conditions, events
+from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleStatus
+from rbgctrl.api.instances import RoleInstance
+from rbgctrl.api.meta import Condition, ObjectMeta, Resource
+from rbgctrl.graph.nodes import GroupNode, RoleNode
+from rbgctrl.plan.conditions import changes, find, merge
+from rbgctrl.plan.model import Action, Note, Patch, Plan, Severity, Subject
+from rbgctrl.plan.observed import Observed, observe
+from rbgctrl.plan.patience import rest
+from rbgctrl.plan.topology import movements
+
+__all__ = ["Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a role, or the whole group, cannot be carried out. ``role`` is ``""`` for the group."""
+
+    role: str
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"role {self.role}: {self.message}" if self.role else self.message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a pass found out about a group beyond what its objects say.
+
+    Attributes:
+        replicas: role name to instances wanted.
+        faults: what cannot be carried out, in order.
+        waiting: role name to how it waits, in words: ``for prefill``, ``while … is being deleted``.
+        ignored: what the group asks for and nothing is done about.
+        busy: whether something was left to write.
+    """
+
+    replicas: Mapping[str, int] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Role:
+    """One role against what is wanted of it."""
+
+    name: str
+    wanted: int
+    seen: Observed | None
+    counts: RoleStatus
+    updating: bool
+
+    @property
+    def complete(self) -> bool:
+        return self.wanted == self.counts.replicas == self.counts.ready_replicas
+
+    @property
+    def moving(self) -> bool:
+        """Whether its controller is still at work on what was asked of it."""
+        return self.seen is None or not self.seen.current or self.updating or self.counts.replicas != self.wanted
+
+
+def status(node: GroupNode, now: datetime, outlook: Outlook) -> tuple[tuple[Action, ...], float | None]:
+    """The status patch, if any, and when to look again if it may wait."""
+    found = node.group
+    seen = [_role(found, role, outlook.replicas.get(role.name, role.spec.replicas)) for role in node.roles]
+    stored = found.status.conditions if found.status is not None else ()
+    fresh = RoleBasedGroupStatus(
+        observed_generation=found.metadata.generation,
+        conditions=merge(stored, _conditions(node, seen, outlook), now),
+        role_statuses=tuple(role.counts for role in seen),
+    )
+    changed = changes(found.status, fresh)
+    if not changed:
+        return (), None
+    if (pause := _pause(node, fresh, outlook, now)) is not None:
+        return (), pause
+    return (_patch(found.metadata, changed, whole=found.status is None),), None
+
+
+def _pause(node: GroupNode, fresh: RoleBasedGroupStatus, outlook: Outlook, now: datetime) -> float | None:
+    """Seconds for which the status may wait: when only counters of something in motion changed."""
+    found = node.group
+    if found.status is None:
+        # A group that was just created says nothing until it is ready, faulty, or slow.
+        born = found.metadata.creation_timestamp
+        quiet = not outlook.faults and not _true(fresh, conditions.READY) and not _true(fresh, conditions.DEGRADED)
+        return rest((born, *movements(node)), now, born) if quiet else None
+    acted_on = [(item.type, item.status, item.reason) for item in fresh.conditions or ()]
+    same = acted_on == [(item.type, item.status, item.reason) for item in found.status.conditions or ()]
+    if not same or found.status.observed_generation != fresh.observed_generation:
+        return None
+    return rest(movements(node), now, found.metadata.creation_timestamp)
+
+
+def _true(found: RoleBasedGroupStatus, kind: str) -> bool:
+    condition = find(found.conditions, kind)
+    return condition is not None and condition.true
+
+
+def _patch(metadata: ObjectMeta, changed: Mapping[str, Any], *, whole: bool, why: str = "the status changed") -> Patch:
+    # A first status: the schema wants the list of roles in it, even when it is empty.
+    body = {"roleStatuses": [], **changed} if whole else dict(changed)
+    return Patch(
+        kind=RoleBasedGroup,
+        key=metadata.key,
+        uid=metadata.uid,
+        body={"status": body},
+        subresource="status",
+        whole=whole,
+        why=why,
+    )
+
+
+# Counters -------------------------------------------------------------------------------------------------------------
+
+
+def _role(found: RoleBasedGroup, role: RoleNode, wanted: int) -> _Role:
+    live = role.workload
+    seen = observe(live) if live is not None else None
+    counts = RoleStatus(name=role.name)
+    if seen is not None:
+        counts = RoleStatus(
+            name=role.name,
+            replicas=seen.replicas,
+            ready_replicas=seen.ready_replicas,
+            updated_replicas=seen.updated_replicas,
+        )
+        if not seen.current:
+            counts = _stored(found, role.name) or counts
+    return _Role(name=role.name, wanted=wanted, seen=seen, counts=counts, updating=_updating(role, seen))
+
+
+def _stored(found: RoleBasedGroup, name: str) -> RoleStatus | None:
+    """What was said before: it stays while the workload has not seen its latest spec, or it would flicker."""
+    entries = found.status.role_statuses if found.status is not None else ()
+    return next((entry for entry in entries or () if entry.name == name), None)
+
+
+def _updating(role: RoleNode, seen: Observed | None) -> bool:
+    """Whether instances are still to reach the newest template; those that are held at an old one are not."""
+    if seen is None:
+        return False
+    due = seen.needed
+    if role.set is not None and role.set.set.status is not None:
+        due = min(due, role.set.set.status.expected_updated_replicas)
+    paused = role.set is not None and role.set.set.spec is not None and _paused(role)
+    return seen.updated_replicas < due and not paused
+
+
+def _paused(role: RoleNode) -> bool:
+    spec = role.set.set.spec if role.set is not None else None
+    return spec is not None and spec.update_strategy is not None and spec.update_strategy.paused
+
+
+# Conditions -----------------------------------------------------------------------------------------------------------
+
+
+def _conditions(node: GroupNode, seen: Sequence[_Role], outlook: Outlook) -> list[Condition]:
+    found = node.group
+    stored = find(found.status.conditions if found.status is not None else (), conditions.PROGRESSING)
+    settled = (
+        stored is not None and stored.status == "False" and stored.observed_generation == found.metadata.generation
+    )
+    told = (
+        _ready(seen, outlook),
+        _progressing(node, seen, outlook, settled=settled),
+        _degraded(node, seen, outlook, settled=settled),
+    )
+    return [msgspec.structs.replace(item, observed_generation=found.metadata.generation) for item in told]
+
+
+def _condition(kind: str, *, true: bool, reason: str, message: str) -> Condition:
+    return Condition(type=kind, status=str(true), reason=reason, message=message)
+
+
+def _ready(seen: Sequence[_Role], outlook: Outlook) -> Condition:
+    if outlook.faults:
+        message = "; ".join(str(fault) for fault in outlook.faults)
+        return _condition(conditions.READY, true=False, reason=outlook.faults[0].reason, message=message)
+    parts = list(_behind(seen, outlook))
+    if parts:
+        message = "Not all roles are ready: " + "; ".join(parts)
+        return _condition(conditions.READY, true=False, reason=conditions.ROLE_NOT_READY, message=message)
+    return _condition(conditions.READY, true=True, reason=conditions.ALL_ROLES_READY, message="All roles are ready")
+
+
+def _behind(seen: Sequence[_Role], outlook: Outlook) -> Iterator[str]:
+    for role in seen:
+        if role.name in outlook.waiting:
+            yield f"{role.name} waits {outlook.waiting[role.name]}"
+        elif not role.complete:
+            yield f"{role.name} has {role.counts.ready_replicas} of {role.wanted} ready"
+
+
+def _progressing(node: GroupNode, seen: Sequence[_Role], outlook: Outlook, *, settled: bool) -> Condition:
+    """True while the controllers are at work, or something is awaited; what was settled and fell ill is degraded."""
+    faulty = {fault.role for fault in outlook.faults}
+    parts = []
+    for role in seen:
+        if role.name in outlook.waiting:
+            parts.append(f"{role.name} waits {outlook.waiting[role.name]}")
+        elif role.updating:
+            parts.append(f"{role.name} has {role.counts.updated_replicas} of {role.wanted} updated")
+        elif role.name not in faulty and (role.moving or not (role.complete or settled)):
+            parts.append(f"{role.name} has {role.counts.ready_replicas} of {role.wanted} ready")
+    parts += [held(item) for item in (*node.orphans, *node.adapters) if item.metadata.deleting]
+    if not parts:
+        return _condition(
+            conditions.PROGRESSING, true=False, reason=conditions.SETTLED, message="Nothing is left to do"
+        )
+    reason = conditions.WAITING_FOR_DEPENDENCIES if outlook.waiting else conditions.ROLES_IN_MOTION
+    return _condition(conditions.PROGRESSING, true=True, reason=reason, message="; ".join(parts))
+
+
+def held(item: Resource) -> str:
+    """That an object is on its way out, and who keeps it."""
+    keepers = ", ".join(item.metadata.finalizers)
+    by = f", held by finalizer {keepers}, which its owner must remove" if keepers else ""
+    return f"{type(item).KIND.kind} {item.metadata.name} is being deleted{by}"
+
+
+def _degraded(node: GroupNode, seen: Sequence[_Role], outlook: Outlook, *, settled: bool) -> Condition:
+    if outlook.faults:
+        message = "; ".join(str(fault) for fault in outlook.faults)
+        return _condition(conditions.DEGRADED, true=True, reason=outlook.faults[0].reason, message=message)
+    failing = list(_failing(node))
+    if failing:
+        message = _listed(failing)
+        return _condition(conditions.DEGRADED, true=True, reason=conditions.INSTANCES_FAILING, message=message)
+    ill = [role for role in seen if settled and not role.complete and not role.moving]
+    if ill:
+        message = "; ".join(_illness(node, role) for role in ill)
+        return _condition(conditions.DEGRADED, true=True, reason=conditions.ROLE_NOT_READY, message=message)
+    if outlook.ignored:
+        message = f"accepted, but this version does nothing with it: {', '.join(outlook.ignored)}"
+        return _condition(conditions.DEGRADED, true=True, reason=conditions.FEATURE_NOT_ACTED_ON, message=message)
+    return _condition(conditions.DEGRADED, true=False, reason=conditions.AS_EXPECTED, message="")
+
+
+def _failing(node: GroupNode) -> Iterator[str]:
+    """Instances whose pods the cluster refuses, in the words of their own conditions."""
+    for role in node.roles:
+        if role.set is None:
+            continue
+        owner = role.set.set
+        for condition in owner.status.conditions if owner.status is not None else ():
+            if condition.true and condition.type in _FAILURES:
+                yield f"role {role.name}: {condition.message}"
+        for item in role.set.instances:
+            for kind in _FAILURES:
+                own = item.instance.condition(kind)
+                if own is not None and own.true:
+                    yield f"role {role.name}: RoleInstance {item.instance.metadata.name}: {own.message}"
+
+
+_FAILURES = (conditions.FAILED_SCALE, conditions.FAILED_UPDATE)
+
+
+def _illness(node: GroupNode, role: _Role) -> str:
+    found = node.role(role.name)
+    instances = [item.instance for item in found.set.instances] if found is not None and found.set is not None else []
+    reasons = [reason for instance in instances if (reason := _why_not_ready(instance))]
+    counted = f"role {role.name} has {role.counts.ready_replicas} of {role.wanted} ready"
+    return f"{counted}: {_listed(reasons)}" if reasons else counted
+
+
+def _why_not_ready(instance: RoleInstance) -> str:
+    condition = instance.condition(conditions.INSTANCE_READY)
+    if condition is None or condition.true:
+        return ""
+    return f"RoleInstance {instance.metadata.name} {condition.message or condition.reason}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return "; ".join(parts[:3]) + (f"; and {len(parts) - 3} more" if len(parts) > 3 else "")
+
+
+# Telling --------------------------------------------------------------------------------------------------------------
+
+
+def notes(node: GroupNode, faults: Sequence[Fault]) -> tuple[Note, ...]:
+    """One Event per fault, when it appears or changes; the condition that stands says which ones were told already."""
+    stored = find(node.group.status.conditions if node.group.status else (), conditions.READY)
+    told = stored.message if stored is not None else ""
+    return tuple(
+        Note(subject=Subject.of(node.group), severity=Severity.WARNING, reason=fault.reason, message=str(fault))
+        for fault in faults
+        if str(fault) not in told
+    )
+
+
+def refusal(node: GroupNode) -> str:
+    """What the API server said when it last refused a write for this group, or ``""``."""
+    stored = find(node.group.status.conditions if node.group.status else (), conditions.DEGRADED)
+    return stored.message if stored is not None and stored.true and stored.reason == conditions.REFUSED else ""
+
+
+def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
+    """What to say about a stored group that does not decode: a condition and an Event, nothing else is touched.
+
+    Args:
+        metadata: all that could be read of it.
+        error: what is wrong, with the path in the object.
+        now: the present, for the transition time.
+    """
+    kind = RoleBasedGroup.KIND
+    message = f"the stored object cannot be read: {error}; correct the field"
+    told = [
+        _condition(conditions.READY, true=False, reason=events.INVALID_SPEC, message=message),
+        _condition(conditions.DEGRADED, true=True, reason=events.INVALID_SPEC, message=message),
+    ]
+    told = [msgspec.structs.replace(item, observed_generation=metadata.generation) for item in told]
+    fresh = RoleBasedGroupStatus(
+        observed_generation=metadata.generation, conditions=merge((), told, now), role_statuses=()
+    )
+    patch = _patch(metadata, changes(None, fresh), whole=True, why="the object cannot be read")
+    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
+    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
+    return Plan(steps=((patch,),), notes=(note,), because=message)
