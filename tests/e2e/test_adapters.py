@@ -34,7 +34,7 @@ async def scale(api: Api, namespace: str, name: str, replicas: int) -> None:
     await api.request("PATCH", f"{path}/scale", body=body, content_type="application/merge-patch+json")
 
 
-async def become_bound(api: Api, namespace: str, name: str, replicas: int) -> dict[str, Any]:
+async def become_bound(api: Api, namespace: str, name: str, replicas: int, within: float = 60.0) -> dict[str, Any]:
     """The adapter once it is bound, has the role at these replicas, and all of them are ready."""
 
     async def bound() -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def become_bound(api: Api, namespace: str, name: str, replicas: int) -> di
         settled = (status.get("phase"), status.get("replicas"), status.get("readyReplicas"))
         return found if settled == ("Bound", replicas, replicas) else {}
 
-    found: dict[str, Any] = await eventually(bound, 60, what=f"{name} is bound with {replicas} ready")
+    found: dict[str, Any] = await eventually(bound, within, what=f"{name} is bound with {replicas} ready")
     return found
 
 

@@ -45,6 +45,7 @@ def rolling(unavailable: int | str, surge: int | str, partition: int = 0) -> dic
 def rich(found: dict[str, Any]) -> dict[str, Any]:
     """The role with a wide pod template, written as people do: the API server completes and rewrites much of it."""
     pattern = found.get("standalonePattern") or found["leaderWorkerPattern"]
+    labelled = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
     probe = {"httpGet": {"path": "/healthz", "port": "http"}}
     pattern["template"] = {
         "metadata": {"labels": {"app": "engine"}, "annotations": {"example.com/note": "hot"}},
@@ -78,7 +79,7 @@ def rich(found: dict[str, Any]) -> dict[str, Any]:
             "volumes": [
                 {"name": "cache", "emptyDir": {"sizeLimit": "2048Mi"}},
                 {"name": "host", "hostPath": {"path": "/opt"}},
-                {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+                {"name": "about", "projected": {"sources": [{"downwardAPI": {"items": [labelled]}}]}},
             ],
             "affinity": {
                 "podAntiAffinity": {

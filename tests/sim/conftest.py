@@ -10,7 +10,7 @@ import structlog
 
 from rbgctrl.sim.checks import ride_along
 
-pytest.register_assert_rewrite("e2e.test_group", "sim.support")
+pytest.register_assert_rewrite("e2e.test_group", "e2e.test_roles", "sim.support")
 
 
 @pytest.fixture(autouse=True)

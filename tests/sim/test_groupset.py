@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -12,24 +13,27 @@ from e2e.support.groups import V1ALPHA2, group, role
 from e2e.test_groupset import GROUP, KIND, change, engine, group_set, images, ready, replace
 from hack.controlplane.waiting import eventually
 from rbgctrl.api import labels
+from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.sim import virtual
+from rbgctrl.sim.crash import Case, Cases, Run, Scenario, crashes, explore, stale_restarts
+from rbgctrl.sim.world import World
 from sim.support import world
 
-Scenario = Callable[..., Awaitable[None]]
+Told = Callable[..., Awaitable[None]]
 
 ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
 # What starts the daemon itself is for the real cluster.
 ELSEWHERE = ("test_groups_that_upstream_made_are_taken_over_without_a_roll",)
-SHARED: list[Scenario] = [found for name, found in ALL.items() if name not in ELSEWHERE]
+SHARED: list[Told] = [found for name, found in ALL.items() if name not in ELSEWHERE]
 
 
-def _promise(scenario: Scenario) -> str:
+def _promise(scenario: Told) -> str:
     return scenario.__name__.removeprefix("test_")
 
 
 @pytest.mark.parametrize("scenario", SHARED, ids=_promise)
 @virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
+async def test_what_holds_on_the_real_cluster_holds_here(scenario: Told) -> None:
     async with world() as w:
         await scenario(w.api, w.namespace)
 
@@ -105,3 +109,49 @@ async def test_a_group_that_is_deleted_by_hand_comes_back() -> None:
 
         await eventually(back, 30, what="the group is there again")
         await ready(w.api, w.namespace)
+
+
+# A process may die at any write ---------------------------------------------------------------------------------------
+
+
+async def _roll_and_shrink(w: World) -> None:
+    for replicas, version in ((2, 1), (2, 2), (1, 2)):
+        manifest = group_set("default", replicas, engine(version))
+        manifest["metadata"]["annotations"] = {labels.GROUPSET_MAX_UNAVAILABLE: "1"}
+        await w.apply(manifest, RoleBasedGroupSet)
+        await w.until(lambda wanted=manifest: _arrived(w, wanted))  # type: ignore[misc]  # a default binds it
+
+
+def _arrived(w: World, wanted: dict[str, Any]) -> bool:
+    spec = wanted["spec"]
+    image = spec["groupTemplate"]["spec"]["roles"][0]["standalonePattern"]["template"]["spec"]["containers"][0]["image"]
+    groups = [f"s-{index}" for index in range(spec["replicas"])]
+    pods = [pod for pod in w.objects("pods") if "deletionTimestamp" not in pod["metadata"]]
+    return (
+        w.names("rolebasedgroups.workloads.x-k8s.io") == groups
+        and [pod["spec"]["containers"][0]["image"] for pod in pods] == [image] * len(groups)
+        and all(w.is_ready(name) for name in groups)
+    )
+
+
+LIFE = Scenario(name="roll and shrink", drive=_roll_and_shrink, wanted=lambda w: w.names("pods") == ["s-0-engine-0"])
+
+
+def _at_groups(cases: Cases) -> Cases:
+    """Those where a set makes, changes or deletes a group; what is below groups has its own matrix."""
+
+    def chosen(run: Run) -> Iterator[Case]:
+        own = ("apply RoleBasedGroup ", "delete RoleBasedGroup ")
+        return (case for case in cases(run) if run.writes[case.crash - 1].startswith(own))
+
+    return chosen
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("cases", [crashes, stale_restarts], ids=lambda cases: cases.__name__)
+def test_whenever_the_daemon_dies_the_groups_come_to_the_same(
+    cases: Cases, record_property: Callable[[str, object], None]
+) -> None:
+    report = explore(LIFE, _at_groups(cases))
+    record_property("matrix", f"{cases.__name__} of a group set: {report}")
+    report.check()

@@ -13,29 +13,32 @@ from e2e.support.groups import V1ALPHA2, become_ready, group, pods, role
 from e2e.test_warmup import KIND, condition, on_nodes, reached, status, warmup
 from hack.controlplane.waiting import eventually
 from rbgctrl.api import labels
+from rbgctrl.api.warmups import RoleBasedGroupWarmup
 from rbgctrl.client import ForbiddenError
 from rbgctrl.client.transport import ApiRequest, Transport, Verb
 from rbgctrl.client.wrappers import Intercept
 from rbgctrl.sim import ClusterOptions, virtual
+from rbgctrl.sim.crash import Cases, Scenario, crashes, explore, stale_restarts
 from rbgctrl.sim.nodes import node
+from rbgctrl.sim.world import World
 from sim.support import world
 
-Scenario = Callable[..., Awaitable[None]]
+Told = Callable[..., Awaitable[None]]
 
 ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
 # What asks the real cluster for more than an API is told again below.
 RETOLD = ("test_a_quota_that_refuses_pods_is_a_condition_that_clears_when_there_is_room",)
-SHARED: list[Scenario] = [found for name, found in ALL.items() if name not in RETOLD]
+SHARED: list[Told] = [found for name, found in ALL.items() if name not in RETOLD]
 LONG = "ip-10-0-0-1." + "a-rather-long-domain." * 4 + "internal"
 
 
-def _promise(scenario: Scenario) -> str:
+def _promise(scenario: Told) -> str:
     return scenario.__name__.removeprefix("test_")
 
 
 @pytest.mark.parametrize("scenario", SHARED, ids=_promise)
 @virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
+async def test_what_holds_on_the_real_cluster_holds_here(scenario: Told) -> None:
     async with world() as w:
         await scenario(w.api, w.namespace)
 
@@ -174,3 +177,41 @@ async def test_the_nodes_of_a_role_with_another_workload_are_warmed_up_too() -> 
         found = await pods(w.api, w.namespace)
         placed = {pod["spec"]["nodeName"] for name, pod in found.items() if name.startswith("llm-")}
         assert {pod["spec"]["nodeName"] for name, pod in found.items() if name.startswith("w-")} == placed
+
+
+# A process may die at any write ---------------------------------------------------------------------------------------
+
+
+def _phase(w: World) -> str:
+    found = w.get(RoleBasedGroupWarmup.KIND.resource, "w") or {}
+    return str((found.get("status") or {}).get("phase", ""))
+
+
+async def _warm_up(w: World) -> None:
+    nodes = on_nodes("node-000", "node-001", "node-002")
+    await w.apply(warmup("w", "default", nodes, parallelism=2), RoleBasedGroupWarmup)
+    await w.until(lambda: _phase(w) == "Completed")
+
+
+async def _give_up(w: World) -> None:
+    nodes = on_nodes("node-000", "node-001", image=scenarios.FAILS)
+    limits = {"backoffLimitPerNode": 1, "maxFailedNodes": 1}
+    await w.apply(warmup("w", "default", nodes, **limits), RoleBasedGroupWarmup)
+    await w.until(lambda: _phase(w) == "Failed")
+
+
+LIVES = (
+    Scenario(name="success", drive=_warm_up, wanted=lambda w: len(w.names("pods")) == 3),
+    Scenario(name="failure", drive=_give_up, wanted=lambda w: len(w.names("pods")) == 4),
+)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("cases", [crashes, stale_restarts], ids=lambda cases: cases.__name__)
+@pytest.mark.parametrize("scenario", LIVES, ids=lambda scenario: scenario.name)
+def test_whenever_the_daemon_dies_no_node_gets_a_pod_too_many(
+    scenario: Scenario, cases: Cases, record_property: Callable[[str, object], None]
+) -> None:
+    report = explore(scenario, cases)
+    record_property("matrix", f"{cases.__name__} of a warmup: {report}")
+    report.check()

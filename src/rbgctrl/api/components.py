@@ -24,6 +24,7 @@ __all__ = [
     "PortRequest",
     "StartOrder",
     "annotation",
+    "asks",
     "parse",
     "template_annotations",
 ]
@@ -115,6 +116,13 @@ def annotation(component: InstanceComponent, key: str) -> str:
     """An annotation of a component, else of its pod template, else ``""``."""
     found = component.annotations.get(key)
     return found if found is not None else template_annotations(component.template).get(key, "")
+
+
+def asks(component: InstanceComponent) -> bool:
+    """Whether a component says anything about its siblings or ports; most do not."""
+    return _FAMILY in bytes(component.template) or any(
+        key.startswith(labels.PREFIX_V1ALPHA1) for key in component.annotations
+    )
 
 
 def template_annotations(template: msgspec.Raw) -> Mapping[str, str]:

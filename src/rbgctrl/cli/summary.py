@@ -46,7 +46,6 @@ def summarize(
     found = node.group
     condition = _condition(found.status.conditions if found.status else (), conditions.READY)
     stale = found.status is None or found.status.observed_generation < found.metadata.generation
-    wanted = replicas.wanted(node)
     where: Callable[[str], NodeView] = lambda name: _node(name, (nodes or {}).get(name))  # noqa: E731 - a closure in one line
     return GroupView(
         name=found.key.name,
@@ -57,7 +56,7 @@ def summarize(
         reason=condition.reason if condition else "",
         message=condition.message if condition else "",
         deleting=found.metadata.deleting,
-        roles=tuple(_role(node, role, wanted[role.name], where if deep else None) for role in node.roles),
+        roles=tuple(_role(node, role, where if deep else None) for role in node.roles),
         leaving=tuple(orphan.metadata.name for orphan in node.orphans),
         notes=tuple(notes),
     )
@@ -89,7 +88,9 @@ def _pods(role: RoleNode) -> Iterator[Pod]:
     yield from role.pods
 
 
-def _role(group: GroupNode, role: RoleNode, wanted: int, where: Callable[[str], NodeView] | None) -> RoleView:
+def _role(group: GroupNode, role: RoleNode, where: Callable[[str], NodeView] | None) -> RoleView:
+    decided = replicas.decided(group.group.uid, role)
+    wanted = role.spec.replicas if decided is None else decided
     counts = _counts(group.group, role)
     pattern = roles.pattern(role.spec)
     kind = WORKLOAD_KINDS.get(roles.workload_type(role.spec))
@@ -102,7 +103,7 @@ def _role(group: GroupNode, role: RoleNode, wanted: int, where: Callable[[str], 
         waits_for=_waits_for(group, role) if role.workload is None else (),
         replaces=tuple(f"{type(item).KIND.kind} {item.metadata.name}" for item in role.former),
         problem=_problem(role),
-        adapter=_adapter(group.group, role),
+        adapter=_adapter(role, decided=decided is not None),
         replicas=wanted,
         current_replicas=counts.replicas,
         ready_replicas=counts.ready_replicas,
@@ -125,7 +126,7 @@ def _problem(role: RoleNode) -> str:
     return ""
 
 
-def _adapter(group: RoleBasedGroup, role: RoleNode) -> AdapterView | None:
+def _adapter(role: RoleNode, *, decided: bool) -> AdapterView | None:
     found = role.adapter
     if found is None:
         return None
@@ -133,7 +134,7 @@ def _adapter(group: RoleBasedGroup, role: RoleNode) -> AdapterView | None:
         name=found.metadata.name,
         phase=found.status.phase if found.status is not None else "",
         replicas=found.spec.replicas if found.spec is not None else None,
-        decides=replicas.decided(group.uid, role) is not None,
+        decides=decided,
     )
 
 

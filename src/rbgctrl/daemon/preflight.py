@@ -36,9 +36,9 @@ REQUIRED_CRDS = tuple(
     kind.KIND.resource
     for kind in (
         RoleBasedGroup,
-        RoleBasedGroupSet,
         RoleInstanceSet,
         RoleInstance,
+        RoleBasedGroupSet,
         RoleBasedGroupScalingAdapter,
         ClusterEngineRuntimeProfile,
         RoleBasedGroupWarmup,

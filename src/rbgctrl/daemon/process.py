@@ -39,15 +39,6 @@ EXIT_CONFIGURATION: Final = 2
 
 _CONFIGURATION = (ConfigError, SettingsError, MissingCrdsError, AccessError, CertificateError, ListenError)
 
-_WITHOUT_EFFECT = (
-    "enable_port_allocator",
-    "port_allocate_strategy",
-    "start_port",
-    "port_range",
-)
-"""Accepted so that deployments of the reference manager start; said in the log when they ask for something."""
-
-
 def run(settings: Settings) -> int:
     """Run the daemon until a signal or a failure; configures logging and signal handlers of this process.
 
@@ -98,9 +89,6 @@ async def serve(settings: Settings) -> None:
         LeaseLostError: another replica may be the leader.
     """
     log.info("starting", version=__version__, event_loop=settings.event_loop, namespaces=list(settings.namespaces))
-    for name in _WITHOUT_EFFECT:
-        if getattr(settings, name) != Settings.model_fields[name].default:
-            log.warning("this setting has no effect in this version", setting="--" + name.replace("_", "-"))
     metrics = Metrics()
     async with connect(
         kubeconfig=settings.kubeconfig or None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rbgctrl.api.podgroups import GangScheduler
 from rbgctrl.daemon.settings import Settings
+from rbgctrl.plan.ports import PortRange
 from rbgctrl.reconcilers import ReconcilerOptions
 
 __all__ = ["reconciler_options"]
@@ -15,4 +16,5 @@ def reconciler_options(settings: Settings) -> ReconcilerOptions:
         workers=settings.max_concurrent_reconciles,
         scheduler=GangScheduler(settings.scheduler_name),
         deprecated_workload_types=settings.enable_deprecated_workload_types,
+        ports=PortRange(settings.start_port, settings.port_range) if settings.enable_port_allocator else None,
     )

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from rbgctrl.api import labels, names
 from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
-from rbgctrl.api.core import Node, Pod
+from rbgctrl.api.core import ControllerRevision, Node, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Resource
@@ -44,8 +44,8 @@ ROLE: Final = "role"
 LABEL: Final = "label"
 """Index of nodes by each of their labels; values as :func:`label_value` makes them."""
 ORPHANS: Final = "orphans"
-"""Index of RoleInstances without a controller by the stateful set their name says they belong to; values as
-:func:`set_value` makes them."""
+"""Index of RoleInstances and revisions without a controller by the set their name says they belong to (of instances, a
+set of ordinals); values as :func:`set_value` makes them."""
 PORT: Final = "port"
 """Index of RoleInstances and RoleInstanceSets by each port that they hold, as decimal text."""
 HOST: Final = "host"
@@ -135,10 +135,18 @@ def _hosts(obj: Pod) -> tuple[str, ...]:
     return tuple(name for name in (*pinned.split(","), *leaving) if name)
 
 
+def _orphan_revisions(obj: ControllerRevision) -> tuple[str, ...]:
+    stem, _, digest = obj.metadata.name.rpartition("-")
+    if obj.metadata.controller() is not None or not digest or obj.metadata.labels.get(labels.REVISION_HASH) != digest:
+        return ()
+    return (set_value(obj.metadata.namespace, stem),)
+
+
 INDEXES: Final[dict[type[Resource], Mapping[str, Values]]] = {
     RoleBasedGroup: {PROFILE: _profiles},
     RoleBasedGroupScalingAdapter: {GROUP: _group, TARGET: _scaled},
     RoleInstance: {ORPHANS: _orphans, PORT: _ports},
+    ControllerRevision: {ORPHANS: _orphan_revisions},
     RoleInstanceSet: {PORT: _ports},
     Pod: {ROLE: _role, HOST: _hosts},
     Node: {LABEL: _labels},

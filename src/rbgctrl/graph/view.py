@@ -146,7 +146,7 @@ def _role(sources: Sources, owned: _Owned, key: Key, spec: RoleSpec, *, deep: bo
     return RoleNode(
         name=spec.name,
         spec=spec,
-        set=_set(sources, live, deep=deep) if isinstance(live, RoleInstanceSet) else None,
+        set=_members(sources, live, deep=deep) if isinstance(live, RoleInstanceSet) else None,
         other=live if live is not None and not isinstance(live, RoleInstanceSet) else None,
         pods=_workload_pods(sources, key, spec.name, live),
         former=owned.former(workload_key.name),
@@ -155,6 +155,18 @@ def _role(sources: Sources, owned: _Owned, key: Key, spec: RoleSpec, *, deep: bo
         squatter=live is None and _taken(sources, kind, workload_key),
         served=kind is RoleInstanceSet or sources.served(kind),
     )
+
+
+def _members(sources: Sources, found: RoleInstanceSet, *, deep: bool) -> SetNode:
+    """A set as its group sees it: which instances there are, with their pods when asked for, and nothing else."""
+    instances = []
+    for item in sources.instances.owned(found.uid):
+        ordinal = names.instance_ordinal(found.metadata.name, item.metadata.name)
+        components, strays = _components(sources, item) if deep else ((), ())
+        ordinal = -1 if ordinal is None else ordinal
+        instances.append(InstanceNode(instance=item, ordinal=ordinal, components=components, strays=strays))
+    instances.sort(key=lambda node: (node.ordinal, node.instance.key))
+    return SetNode(set=found, instances=tuple(instances))
 
 
 def _workload_pods(sources: Sources, key: Key, role_name: str, live: Workload | None) -> tuple[Pod, ...]:
@@ -212,16 +224,16 @@ def _service(sources: Sources, key: Key, role_name: str) -> Service | None:
 def role(sources: Sources, key: Key) -> SetNode | None:
     """The RoleInstanceSet of that key with its instances, or None when there is none."""
     found = sources.sets.get(key)
-    return None if found is None else _set(sources, found, deep=False)
+    return None if found is None else _set(sources, found)
 
 
-def _set(sources: Sources, found: RoleInstanceSet, *, deep: bool) -> SetNode:
+def _set(sources: Sources, found: RoleInstanceSet) -> SetNode:
     own = sources.instances.owned(found.uid)
     instances = []
     for item in own:
         ordinal = names.instance_ordinal(found.metadata.name, item.metadata.name)
         ordinal = -1 if ordinal is None else ordinal
-        instances.append(_instance(sources, item, ordinal) if deep else InstanceNode(instance=item, ordinal=ordinal))
+        instances.append(InstanceNode(instance=item, ordinal=ordinal))
     instances.sort(key=lambda node: (node.ordinal, node.instance.key))
     orphans = _orphans(sources, found)
     held = {node.ordinal for node in (*instances, *orphans)}
@@ -237,6 +249,11 @@ def _set(sources: Sources, found: RoleInstanceSet, *, deep: bool) -> SetNode:
         revisions=_revisions(sources, found.uid),
         squatters=squatters,
         orphans=orphans,
+        orphan_revisions=tuple(
+            item
+            for item in sources.revisions.by(ORPHANS, set_value(found.key.namespace, found.metadata.name))
+            if not item.metadata.deleting
+        ),
     )
 
 
@@ -257,23 +274,24 @@ def instance(sources: Sources, key: Key) -> InstanceNode | None:
     return None if found is None else _instance(sources, found, -1)
 
 
+def _components(sources: Sources, found: RoleInstance) -> tuple[tuple[ComponentNode, ...], tuple[PodNode, ...]]:
+    """The components of an instance with their pods, and the pods that belong to none."""
+    pods: dict[str, list[PodNode]] = {}
+    for item in sources.pods.owned(found.uid):
+        pod = _pod(item)
+        pods.setdefault(pod.component, []).append(pod)
+    components = []
+    for declared in found.spec.components if found.spec else ():
+        mine = pods.pop(declared.name, [])
+        mine.sort(key=lambda pod: (pod.index, pod.pod.key))
+        components.append(ComponentNode(name=declared.name, size=size_of(declared), pods=tuple(mine)))
+    return tuple(components), tuple(pod for stray in pods.values() for pod in stray)
+
+
 def _instance(sources: Sources, found: RoleInstance, ordinal: int) -> InstanceNode:
-    pods = [_pod(item) for item in sources.pods.owned(found.uid)]
     declared = found.spec.components if found.spec else ()
-    known = {component.name for component in declared}
-    components = tuple(
-        ComponentNode(
-            name=component.name,
-            size=size_of(component),
-            pods=tuple(
-                sorted(
-                    (pod for pod in pods if pod.component == component.name),
-                    key=lambda pod: (pod.index, pod.pod.key),
-                )
-            ),
-        )
-        for component in declared
-    )
+    components, strays = _components(sources, found)
+    pods = [*(pod for component in components for pod in component.pods), *strays]
     mine = {pod.pod.metadata.name for pod in pods}
     squatters = {
         name: _holder(found, squatter)
@@ -289,7 +307,7 @@ def _instance(sources: Sources, found: RoleInstance, ordinal: int) -> InstanceNo
         instance=found,
         ordinal=ordinal,
         components=components,
-        strays=tuple(pod for pod in pods if pod.component not in known),
+        strays=strays,
         revisions=_revisions(sources, found.uid),
         squatters=squatters,
         owner=owner,

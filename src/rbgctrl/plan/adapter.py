@@ -215,7 +215,8 @@ def _not_bound(node: AdapterNode, why: str, told: str) -> Plan:
     found = node.adapter
     stored = found.status or RoleBasedGroupScalingAdapterStatus()
     ready = None if stored.ready_replicas is None else 0
-    status = _status(node, msgspec.structs.replace(stored, phase=NOT_BOUND, ready_replicas=ready, selector=""))
+    fresh = msgspec.structs.replace(stored, phase=NOT_BOUND, ready_replicas=ready, selector="")
+    status = _status(node, fresh, fenced=True)
     new = stored.phase != NOT_BOUND if not told else why != told
     reason = events.FAILED_GET_ROLE if _missing(node) else events.NOT_BOUND
     note = _note(found, Severity.WARNING, reason, why)
@@ -240,7 +241,9 @@ def _bind(node: AdapterNode, group: RoleBasedGroup, role: RoleSpec) -> Plan:
             ),
         )
     stored = found.status or RoleBasedGroupScalingAdapterStatus()
-    status = _status(node, msgspec.structs.replace(stored, **_mirrored(node, role, role.replicas)))
+    # After a fenced write of the replicas nobody else can have bound it; without one, an old view could wipe a status.
+    fresh = msgspec.structs.replace(stored, **_mirrored(node, role, role.replicas))
+    status = _status(node, fresh, fenced=not replicas)
     message = f"scales role {role.name} of RoleBasedGroup {group.key.name}, now at {role.replicas} replicas"
     notes = (_note(found, Severity.NORMAL, events.SUCCESSFUL_BOUND, message),) if stored.phase != BOUND else ()
     return Plan(steps=tuple(step for step in (replicas, status) if step), notes=notes, because=why)
@@ -331,17 +334,26 @@ def selector(role: RoleSpec, workload: Workload) -> str:
     return whole
 
 
-def _status(node: AdapterNode, fresh: RoleBasedGroupScalingAdapterStatus) -> tuple[Action, ...]:
+def _status(
+    node: AdapterNode, fresh: RoleBasedGroupScalingAdapterStatus, *, fenced: bool = False
+) -> tuple[Action, ...]:
+    """The status patch, if any; ``fenced``: only if the adapter still is as it was seen, whole or not at all."""
     found = node.adapter
     changed = changes(found.status, fresh)
     if not changed:
         return ()
+    body: Body | tuple[Body, ...] = {"status": changed}
+    if fenced:
+        whole = {"op": "add", "path": "/status", "value": changed}
+        parts = [{"op": "add", "path": f"/status/{name}", "value": value} for name, value in changed.items()]
+        body = (*_fence(found), *([whole] if found.status is None else parts))
     return (
         Patch(
             kind=RoleBasedGroupScalingAdapter,
             key=found.key,
             uid=found.uid,
-            body={"status": changed},
+            type=PatchType.JSON if fenced else PatchType.MERGE,
+            body=body,
             subresource="status",
             whole=found.status is None,
             why="the status changed",

@@ -13,7 +13,7 @@ from rbgctrl.graph.nodes import InstanceNode
 from rbgctrl.plan.podstate import serviceable
 from rbgctrl.plan.slots import Slots
 
-__all__ = ["ComponentOrder", "component_order"]
+__all__ = ["FREE", "ComponentOrder", "component_order"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,15 @@ class ComponentOrder:
         return frozenset(name for name, gates in self.gates.items() if large.intersection(gates))
 
 
-_FREE: Final = ComponentOrder()
+FREE: Final = ComponentOrder()
+"""No order at all."""
 
 
 def component_order(slots: Slots) -> ComponentOrder:
     """Read the order from the annotations; a cycle means no order at all, as with the reference controller."""
     texts = {name: annotation(component, labels.COMPONENT_DEPENDS_ON) for name, component in slots.components.items()}
     if not any(texts.values()):
-        return _FREE
+        return FREE
     held: dict[str, str] = {}
     faults: list[str] = []
     after: dict[str, list[str]] = {name: [] for name in texts}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -12,6 +12,7 @@ from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.meta import ObjectMeta
 from rbgctrl.api.ordering import Order, order
 from rbgctrl.api.podgroups import GangScheduler
+from rbgctrl.api.templates import TemplateError
 from rbgctrl.api.validate import Finding, group_findings
 from rbgctrl.api.workloads import FOREIGN_KINDS, WORKLOAD_KINDS
 from rbgctrl.graph.nodes import GroupNode, RoleNode
@@ -21,6 +22,7 @@ from rbgctrl.plan.groupstatus import Fault, Outlook, held, notes, refusal, statu
 from rbgctrl.plan.ignored import ignored
 from rbgctrl.plan.model import Action, Delete, Patch, Plan
 from rbgctrl.plan.observed import observe
+from rbgctrl.plan.ports import NO_PORTS, PortRange
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record_group
 from rbgctrl.plan.staleness import behind
@@ -42,10 +44,12 @@ class Abilities:
     Attributes:
         scheduler: whose PodGroups are written.
         deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run.
+        ports: from which ports are given to roles that ask for some; None when the port allocator is off.
     """
 
     scheduler: GangScheduler = GangScheduler.SCHEDULER_PLUGINS
     deprecated_workload_types: bool = True
+    ports: PortRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,12 @@ class _Pass:
         return tuple(role.name for role in self.node.roles if role.workload is not None or role.name not in stopped)
 
 
-def group(node: GroupNode, now: datetime, abilities: Abilities = Abilities()) -> Plan:
+_ALL_OF_IT = Abilities()
+
+
+def group(
+    node: GroupNode, now: datetime, abilities: Abilities = _ALL_OF_IT, used_ports: Container[int] = NO_PORTS
+) -> Plan:
     """Decide what to write for one group.
 
     A fault in one role leaves the others running; a fault in the dependencies stops new roles from being created and
@@ -82,6 +91,7 @@ def group(node: GroupNode, now: datetime, abilities: Abilities = Abilities()) ->
         node: the group with what it owns, pods included.
         now: the present, for transition times.
         abilities: what this installation can do.
+        used_ports: those that somebody has.
     """
     found = node.group
     if found.metadata.deleting:
@@ -113,6 +123,8 @@ def group(node: GroupNode, now: datetime, abilities: Abilities = Abilities()) ->
             rendered=rendered,
             service=_service_name(node, role),
             scheduler=abilities.scheduler,
+            ports=abilities.ports,
+            used_ports=used_ports,
         )
         for role in node.roles
     }
@@ -168,7 +180,10 @@ def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
             continue
         if together.blocked and role.workload is None:
             continue
-        actions += _role_actions(found, role)
+        try:
+            actions += _role_actions(found, role)
+        except TemplateError as error:
+            faults.append(Fault(role=name, reason=error.reason, message=str(error)))
     actions += _leftovers(node)
     actions += adapter.existence(node)
     faults += _adapter_faults(node)
@@ -241,8 +256,9 @@ def _file(found: _Pass, mode: str, now: datetime) -> tuple[Action | None, float 
     if mode != labels.DISCOVERY_REFINE or not any(roles.is_stateful(role.spec) for role in node.roles):
         return None, None
     head = found.rendered.once(
-        ("config", repr(found.replicas), repr(found.services)),
+        ("config",),
         lambda: discovery.config(node, found.replicas, found.services),
+        of=(found.replicas, found.services),
     )
     return discovery.file(node, head, found.replicas, found.services, now)
 

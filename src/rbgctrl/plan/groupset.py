@@ -16,14 +16,14 @@ from rbgctrl.api.validate import group_findings
 from rbgctrl.api.workloads import Workload
 from rbgctrl.graph.groupsets import ChildNode, GroupSetNode
 from rbgctrl.plan.conditions import find
-from rbgctrl.plan.groupsetstatus import Fault, Standing, report
+from rbgctrl.plan.groupsetstatus import Fault, Standing, report, unreadable
 from rbgctrl.plan.grouptemplate import apply_group
 from rbgctrl.plan.model import Action, Apply, Delete, Plan
 from rbgctrl.plan.observed import observe
 from rbgctrl.plan.rendering import rendering
 from rbgctrl.plan.staleness import behind
 
-__all__ = ["group_set", "refused"]
+__all__ = ["group_set", "refused", "unreadable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

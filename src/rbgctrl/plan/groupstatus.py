@@ -1,4 +1,4 @@
-"""What a group says about itself: counters of its roles, and conditions that name the role, the reason and the remedy."""
+"""What a group says about itself: counters of its roles, and conditions that name role, reason and remedy."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import msgspec
 
-from rbgctrl.api import conditions, events
+from rbgctrl.api import conditions, events, roles
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupStatus, RoleStatus
 from rbgctrl.api.instances import RoleInstance
+from rbgctrl.api.intstr import IntOrStringError, ceil
 from rbgctrl.api.meta import Condition, ObjectMeta, Resource
+from rbgctrl.api.workloads import Deployment
 from rbgctrl.graph.nodes import GroupNode, RoleNode
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Note, Patch, Plan, Severity, Subject
@@ -155,16 +157,23 @@ def _updating(role: RoleNode, seen: Observed | None) -> bool:
     """Whether instances are still to reach the newest template; those that are held at an old one are not."""
     if seen is None:
         return False
-    due = seen.needed
-    if role.set is not None and role.set.set.status is not None:
-        due = min(due, role.set.set.status.expected_updated_replicas)
-    paused = role.set is not None and role.set.set.spec is not None and _paused(role)
-    return seen.updated_replicas < due and not paused
+    if role.set is None:
+        return seen.updated_replicas < seen.needed - _held_back(role, seen.needed)
+    found = role.set.set
+    strategy = found.spec.update_strategy if found.spec is not None else None
+    if found.status is None or (strategy is not None and strategy.paused):
+        return False
+    return found.status.updated_replicas < min(seen.needed, found.status.expected_updated_replicas)
 
 
-def _paused(role: RoleNode) -> bool:
-    spec = role.set.set.spec if role.set is not None else None
-    return spec is not None and spec.update_strategy is not None and spec.update_strategy.paused
+def _held_back(role: RoleNode, needed: int) -> int:
+    """How many replicas of another project's workload stay at the old template."""
+    if isinstance(role.other, Deployment):
+        return 0
+    try:
+        return ceil(roles.rolling_update(role.spec).partition, needed)
+    except IntOrStringError:  # told as a fault of the role
+        return 0
 
 
 # Conditions -----------------------------------------------------------------------------------------------------------

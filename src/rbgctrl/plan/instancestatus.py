@@ -112,7 +112,7 @@ def _component_status(component: ComponentNode, revision: Revision) -> Component
         available_replicas=len(ready),
         scheduled_replicas=sum(1 for pod in running if pod.spec.node_name),
         updated_replicas=len(updated),
-        updated_ready_replicas=sum(1 for pod in updated if pod_ready(pod)),
+        updated_ready_replicas=sum(1 for pod in ready if at(pod, revision)),
     )
 
 

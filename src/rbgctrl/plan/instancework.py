@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rbgctrl.api import conditions, events, labels
+from rbgctrl.api.components import asks
 from rbgctrl.api.core import Pod
 from rbgctrl.api.instances import RoleInstance
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import InstanceNode, PodNode
 from rbgctrl.plan.componentdiscovery import Siblings, siblings_of
-from rbgctrl.plan.componentorder import ComponentOrder, component_order
+from rbgctrl.plan.componentorder import FREE, ComponentOrder, component_order
 from rbgctrl.plan.model import Action, Create, Delete, Patch
 from rbgctrl.plan.outdated import Verdict, relabel, verdicts
 from rbgctrl.plan.pods import Additions, create_pod
 from rbgctrl.plan.podstate import active
-from rbgctrl.plan.ports import PortRange, instance_ports
+from rbgctrl.plan.ports import NOTHING, PortRange, instance_ports
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.samenode import returning, unpinned
 from rbgctrl.plan.slots import Slot, Slots
@@ -132,6 +133,10 @@ def work(node: InstanceNode, slots: Slots, revision: Revision, span: PortRange |
 
 def _wishes(node: InstanceNode, slots: Slots, span: PortRange | None, used: Container[int]) -> _Wishes:
     found = node.instance
+    if not any(asks(component) for component in slots.components.values()):
+        siblings = Siblings(instance=found, slots=slots, ports=NOTHING)
+        wrong = ((conditions.DUPLICATE_NAMES, slots.fault),) if slots.fault else ()
+        return _Wishes(order=FREE, siblings=siblings, held={}, notes=wrong)
     ports = instance_ports(found, node.owner, slots, used, span)
     siblings = siblings_of(found, slots, ports)
     order = component_order(slots)

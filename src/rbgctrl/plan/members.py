@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rbgctrl.api import conditions, labels
@@ -17,6 +17,7 @@ __all__ = [
     "current",
     "instance_ready",
     "listed",
+    "names_of",
     "revision_of",
     "until_available",
     "until_broken",
@@ -78,12 +79,11 @@ def _left(since: Condition | None, seconds: float, now: datetime) -> float:
     return min((due - now).total_seconds(), seconds)
 
 
-def listed(items: Mapping[str, object] | list[str] | tuple[str, ...]) -> str:
+def listed(items: Sequence[str]) -> str:
     """``RoleInstance a, b, c`` with at most three names."""
-    found = list(items)
-    return f"RoleInstance {', '.join(found[:3])}" + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+    return f"RoleInstance {', '.join(items[:3])}" + (f" and {len(items) - 3} more" if len(items) > 3 else "")
 
 
-def names_of(nodes: tuple[InstanceNode, ...] | list[InstanceNode]) -> list[str]:
+def names_of(nodes: Sequence[InstanceNode]) -> list[str]:
     """Their names, in that order."""
     return [node.instance.metadata.name for node in nodes]

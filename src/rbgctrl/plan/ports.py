@@ -19,6 +19,7 @@ from rbgctrl.plan.model import Action, Delete
 from rbgctrl.plan.slots import Slot, Slots
 
 __all__ = [
+    "NOTHING",
     "NO_PORTS",
     "Allocation",
     "PortRange",
@@ -176,6 +177,10 @@ class Ports:
         return self.annotations.get(f"{pod}.{port}") or self.annotations.get(f"{component}.{port}", "")
 
 
+NOTHING: Final = Ports()
+"""Nobody asks for a port."""
+
+
 def instance_ports(
     found: RoleInstance,
     owner: RoleInstanceSet | None,
@@ -205,7 +210,7 @@ def instance_ports(
         return Ports(annotations=known, faults=faults)
     lacking: dict[str, str] = {}
     for slot in slots.missing if span is not None else slots:
-        request = requests.get(slot.component.name, _NOTHING)
+        request = requests.get(slot.component.name, _SILENT)
         for item in request.allocations or ():
             key = _key(slot, item)
             if (owner is None or not item.shared) and not _held(known, key):
@@ -223,7 +228,7 @@ def instance_ports(
     )
 
 
-_NOTHING: Final = PortRequest()
+_SILENT: Final = PortRequest()
 
 
 def _key(slot: Slot, item: PortAllocation) -> str:
@@ -236,4 +241,4 @@ def _held(annotations: Mapping[str, str], key: str) -> bool:
 
 def _request(component: InstanceComponent) -> PortRequest | str:
     text = annotation(component, labels.PORT_ALLOCATOR)
-    return parse(text, PortRequest) if text else _NOTHING
+    return parse(text, PortRequest) if text else _SILENT

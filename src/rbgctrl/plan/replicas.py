@@ -5,18 +5,26 @@ from __future__ import annotations
 from rbgctrl.api.adapters import BOUND, RoleBasedGroupScalingAdapter
 from rbgctrl.api.groups import RoleSpec
 from rbgctrl.graph.nodes import GroupNode, RoleNode
+from rbgctrl.plan.observed import observe
 
 __all__ = ["decided", "owned", "scalable", "wanted"]
 
 
 def wanted(node: GroupNode) -> dict[str, int]:
-    """Replicas of every role of the group by role name.
+    """Replicas of every role of the group by role name, for one pass.
 
-    The adapter's value counts as soon as it is set, so a role that somebody resets in the group's spec keeps its
-    instances; the adapter's own reconciler writes the value back into the spec.
+    Where the adapter and the spec disagree, the workload keeps what it has until the adapter's own reconciler has
+    written the spec. So a role that somebody resets in the spec keeps its instances; and every number that a workload
+    is given came with a generation of the group, by which an old view of either is known for what it is.
     """
-    asked = {role.name: decided(node.group.uid, role) for role in node.roles}
-    return {role.name: role.spec.replicas if (own := asked[role.name]) is None else own for role in node.roles}
+    return {role.name: _settled(node.group.uid, role) for role in node.roles}
+
+
+def _settled(group_uid: str, role: RoleNode) -> int:
+    asked = decided(group_uid, role)
+    if asked is None or asked == role.spec.replicas:
+        return role.spec.replicas
+    return observe(role.workload).needed if role.workload is not None else asked
 
 
 def decided(group_uid: str, role: RoleNode) -> int | None:

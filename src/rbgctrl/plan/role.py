@@ -13,6 +13,7 @@ from rbgctrl.api.meta import Condition, ObjectMeta
 from rbgctrl.graph.nodes import InstanceNode, SetNode
 from rbgctrl.plan import stateful, stateless
 from rbgctrl.plan.births import owner_of
+from rbgctrl.plan.claims import adopt_revision
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.members import instance_ready, listed, names_of, revision_of
 from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
@@ -60,7 +61,8 @@ def role(node: SetNode, now: datetime) -> Plan:
     troubles = (*done.troubles, *held)
     told, pause = status(node, _with(done, troubles), revision, now) if not done.silent else ((), None)
     actions: tuple[Action, ...] = (*done.actions, *_expired(node, revision, done), *told)
-    steps = tuple(step for step in (revision.actions, actions) if step)
+    adopted = tuple(adopt_revision(found, item) for item in node.orphan_revisions)
+    steps = tuple(step for step in (adopted, revision.actions, actions) if step)
     return Plan(
         steps=steps,
         notes=(*_notes(found, done.notes), *new_troubles(found, troubles)),
@@ -180,7 +182,7 @@ def _revision(node: SetNode) -> Revision:
         namespace=found.key.namespace,
         owner=owner_of(found),
         data=data,
-        revisions=node.revisions,
+        revisions=(*node.revisions, *node.orphan_revisions),
         name_of=name_of,
         labels_of=labels_of,
         collisions=(found.status.collision_count or 0) if found.status is not None else 0,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from rbgctrl.api import events, names
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet, RoleInstanceSetStatus
-from rbgctrl.api.selectors import matches
 from rbgctrl.graph.nodes import InstanceNode, SetNode
-from rbgctrl.plan.births import newest, owner_of, recorded, stateful_birth
+from rbgctrl.plan.births import newest, recorded, stateful_birth
+from rbgctrl.plan.claims import adopt, release, strayed
 from rbgctrl.plan.members import (
     at,
     current,
@@ -22,12 +21,11 @@ from rbgctrl.plan.members import (
     until_broken,
     wanted_replicas,
 )
-from rbgctrl.plan.model import Action, Apply, Delete, Patch
+from rbgctrl.plan.model import Action, Apply, Delete
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.rollout import Replica, Window, targets, window
 from rbgctrl.plan.setfaults import Trouble
 from rbgctrl.plan.setpass import Pass, Told, soonest
-from rbgctrl.plan.staleness import stamp_patch
 
 __all__ = ["belongs", "stateful"]
 
@@ -67,8 +65,8 @@ def stateful(node: SetNode, members: Sequence[InstanceNode], revision: Revision,
     assert found.spec is not None  # noqa: S101 - checked by the caller
     wanted = wanted_replicas(found)
     allowed = window(found.spec.update_strategy, wanted)
-    released = [item for item in members if _strayed(found, item.instance)]
-    kept = tuple(item for item in members if not _strayed(found, item.instance))
+    released = [item for item in members if strayed(found, item.instance)]
+    kept = tuple(item for item in members if not strayed(found, item.instance))
     scale = _scale(node, kept, wanted)
     stored = (found.status or RoleInstanceSetStatus()).current_revision or revision.name
     births = _births(node, scale.create, allowed, revision, stored)
@@ -77,8 +75,8 @@ def stateful(node: SetNode, members: Sequence[InstanceNode], revision: Revision,
     held = {item.ordinal: item for item in kept}
     outdated = [held[ordinal] for ordinal in choice.ordinals]
     actions: tuple[Action, ...] = (
-        *(_release(found, item.instance) for item in released),
-        *(_adopt(found, item.instance) for item in node.orphans),
+        *(release(found, item.instance) for item in released),
+        *(adopt(found, item.instance) for item in node.orphans),
         *births,
         *(_delete(item, "more instances than wanted") for item in scale.delete),
         *(_delete(item, "the instance is at an earlier revision") for item in outdated),
@@ -95,41 +93,6 @@ def stateful(node: SetNode, members: Sequence[InstanceNode], revision: Revision,
         expected=wanted - allowed.partition,
         look_again=soonest(choice.look_again, *(wait for wait in waits if wait is not None and wait > 0)),
     )
-
-
-def _strayed(found: RoleInstanceSet, item: RoleInstance) -> bool:
-    """Whether the set does not select an instance any more; a set without selector keeps what it made."""
-    selector = found.spec.selector if found.spec is not None else None
-    if item.metadata.deleting or selector is None or not (selector.match_labels or selector.match_expressions):
-        return False
-    return not matches(selector, item.metadata.labels)
-
-
-# Ownership ------------------------------------------------------------------------------------------------------------
-
-
-def _adopt(found: RoleInstanceSet, item: RoleInstance) -> Patch:
-    """Take control of an instance nobody controls. Its stamp is renewed: another owner's generations mean nothing."""
-    references = [_reference(other) for other in item.metadata.owner_references if other.uid != found.uid]
-    body = stamp_patch(found.metadata)
-    return _owned_by(item, [*references, owner_of(found)], body, "the set selects an instance that nobody controls")
-
-
-def _release(found: RoleInstanceSet, item: RoleInstance) -> Patch:
-    references = [_reference(other) for other in item.metadata.owner_references if other.uid != found.uid]
-    return _owned_by(item, references, {}, "the set does not select the instance any more")
-
-
-def _reference(owner: Any) -> dict[str, Any]:
-    told = {"apiVersion": owner.api_version, "kind": owner.kind, "name": owner.name, "uid": owner.uid}
-    flags = {"controller": owner.controller, "blockOwnerDeletion": owner.block_owner_deletion}
-    return {**told, **{key: True for key, value in flags.items() if value}}
-
-
-def _owned_by(item: RoleInstance, owners: list[dict[str, Any]], more: Mapping[str, Any], why: str) -> Patch:
-    """The list is replaced as a whole, so nothing may have changed since it was read."""
-    metadata = {**more, "ownerReferences": owners, "resourceVersion": item.metadata.resource_version}
-    return Patch(kind=RoleInstance, key=item.key, uid=item.uid, body={"metadata": metadata}, why=why)
 
 
 # Number ---------------------------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from rbgctrl.plan import warmupstatus
 from rbgctrl.plan.conditions import parse_time, stamp
 from rbgctrl.plan.model import Action, Create, Delete, Note, Plan, Severity, Subject
 from rbgctrl.plan.warmuppods import Work, create_pod, work
-from rbgctrl.plan.warmupstatus import Blocked, End, Progress, listed, movements, report
+from rbgctrl.plan.warmupstatus import Blocked, End, Progress, listed, movements, report, unreadable
 
-__all__ = ["refused", "warmup"]
+__all__ = ["refused", "unreadable", "warmup"]
 
 REFUSAL_MIN: Final = 1.0
 """Seconds until a refused creation is tried again; in between, as long as it has been refused so far."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rbgctrl.reconcilers import group, instance, role, scaler
+from rbgctrl.reconcilers import group, groupset, instance, role, scaler, warmup
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.runtime.manager import Manager
 
-__all__ = ["ReconcilerOptions", "add_all", "group", "instance", "role", "scaler"]
+__all__ = ["ReconcilerOptions", "add_all", "group", "groupset", "instance", "role", "scaler", "warmup"]
 
 
 def add_all(manager: Manager, options: ReconcilerOptions | None = None) -> None:
@@ -16,5 +16,5 @@ def add_all(manager: Manager, options: ReconcilerOptions | None = None) -> None:
         manager: what runs them.
         options: what they are told; the defaults when None.
     """
-    for part in (group, role, instance, scaler):
+    for part in (group, role, instance, scaler, groupset, warmup):
         part.add(manager, options=options)

@@ -16,9 +16,12 @@ from rbgctrl.graph import view
 from rbgctrl.graph.indexes import PROFILE
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import group as plan
+from rbgctrl.plan.ports import NO_PORTS
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
+from rbgctrl.reconcilers.portledger import ledger_of
 from rbgctrl.reconcilers.sources import Informers
+from rbgctrl.reconcilers.unreadable import Unreadable
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor, ForeignObjectError
@@ -45,33 +48,33 @@ class GroupReconciler:
     """
 
     def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
-        self._informers = informers
         self._sources = informers.sources
         self._executor = executor
         self._now = now
         options = informers.options
         self._abilities = plan.Abilities(
-            scheduler=options.scheduler, deprecated_workload_types=options.deprecated_workload_types
+            scheduler=options.scheduler,
+            deprecated_workload_types=options.deprecated_workload_types,
+            ports=options.ports,
         )
-        # Which broken object was reported last, so that one fault is told once; losing it tells it once more.
-        self._reported: dict[Request, tuple[str, str]] = {}
+        self._ledger = ledger_of(informers) if options.ports is not None else None
+        self._unreadable = Unreadable(informers.groups, plan.unreadable, executor, now)
 
     async def reconcile(self, request: Request) -> Result:
         """Bring one group to its wanted state. Raises what :meth:`Executor.apply` raises."""
-        broken = self._informers.groups.store.invalid(request)
-        if broken is not None:
-            fault = (f"{broken.uid}/{broken.metadata.generation}", broken.error)
-            if self._reported.get(request) == fault:
-                return DONE
-            result = await self._executor.apply(plan.unreadable(broken.metadata, broken.error, self._now()), request)
-            self._reported[request] = fault
+        if (result := await self._unreadable.handle(request)) is not None:
             return result
-        self._reported.pop(request, None)
         node = view.group(self._sources, request, deep=True)
         if node is None:
+            if self._ledger is not None:
+                self._ledger.close(NAME, request)
             return DONE
+        used = self._ledger.open(NAME, request) if self._ledger is not None else NO_PORTS
+        decided = plan.group(node, self._now(), self._abilities, used)
+        if self._ledger is not None:
+            self._ledger.enter(NAME, request, decided)
         try:
-            return await self._executor.apply(plan.group(node, self._now(), self._abilities), request)
+            result = await self._executor.apply(decided, request)
         except (InvalidError, ForbiddenError, ForeignObjectError) as error:
             if wiring.outdated(error):
                 raise
@@ -79,15 +82,19 @@ class GroupReconciler:
             if node is not None:
                 await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
             raise
+        if self._ledger is not None:
+            self._ledger.close(NAME, request)
+        return result
 
 
 def _failures(change: Change[Any]) -> bool:
-    """Whether an instance came, goes, or has something else to say about pods it cannot have."""
+    """Whether an instance has something else to say about pods it cannot have, or one came or went that has no ordinal.
+
+    Of those that have one, the discovery file knows beforehand; what else is to be told of them, their set tells.
+    """
     old, new = change.old, change.new
     if not isinstance(old, RoleInstance) or not isinstance(new, RoleInstance):
-        return True
-    if old.metadata.deleting != new.metadata.deleting:
-        return True
+        return labels.ROLE_INSTANCE_ID in change.obj.metadata.labels
     return any(
         old.condition(kind) != new.condition(kind) for kind in (conditions.FAILED_SCALE, conditions.FAILED_UPDATE)
     )
@@ -103,6 +110,9 @@ def _rolls(change: Change[Any]) -> bool:
         return True
     ready = conditions.POD_READY
     return old.metadata.deleting != new.metadata.deleting or old.is_true(ready) != new.is_true(ready)
+
+
+_touched = predicates.Predicate(lambda change: change.old is not None, name="touched")
 
 
 def _using(informers: Informers) -> Handler:
@@ -131,9 +141,10 @@ def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Contro
         controller.watch(
             informers.workload_pods, handlers.label(labels.GROUP_NAME), predicates.Predicate(_rolls, name="rolls")
         )
-    controller.watch(informers.services, handlers.label(labels.GROUP_NAME))
-    controller.watch(informers.config_maps, handlers.owner(RoleBasedGroup))
-    controller.watch(informers.pod_groups, handlers.owner(RoleBasedGroup))
+    # That they appear is no news to who makes them: only that somebody changes them, or takes them away.
+    controller.watch(informers.services, handlers.label(labels.GROUP_NAME), _touched)
+    controller.watch(informers.config_maps, handlers.owner(RoleBasedGroup), _touched)
+    controller.watch(informers.pod_groups, handlers.owner(RoleBasedGroup), _touched)
     controller.watch(
         informers.adapters,
         handlers.owner(RoleBasedGroup, controller=False),

@@ -12,7 +12,6 @@ from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import groupsets as view
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import groupset as plan
-from rbgctrl.plan import groupsetstatus
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
@@ -46,7 +45,7 @@ class GroupSetReconciler:
         self._sources = informers.sources
         self._executor = executor
         self._now = now
-        self._unreadable = Unreadable(informers.group_sets, groupsetstatus.unreadable, executor, now)
+        self._unreadable = Unreadable(informers.group_sets, plan.unreadable, executor, now)
 
     async def reconcile(self, request: Request) -> Result:
         """Bring one set to its wanted state. Raises what :meth:`Executor.apply` raises."""

@@ -17,8 +17,8 @@ class ReconcilerOptions:
     Attributes:
         workers: concurrent reconciles of each controller.
         scheduler: whose PodGroups are written for groups that ask for gang scheduling.
-        deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run; without, such
-            objects are not even looked at, and the controller needs no permission for them.
+        deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run; without,
+            such objects are not even looked at, and the controller needs no permission for them.
         ports: from which ports are allocated to pods that ask for one; None when the port allocator is off.
     """
 

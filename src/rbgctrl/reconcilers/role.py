@@ -77,7 +77,7 @@ class RoleReconciler:
             return found
         self._reported.pop(request, None)
         node = self._look(request)
-        if node is None or (node.orphans and not await self._exists(node.set)):
+        if node is None or ((node.orphans or node.orphan_revisions) and not await self._exists(node.set)):
             return DONE
         try:
             return await self._executor.apply(plan.role(node, self._now()), request)

@@ -15,7 +15,6 @@ from rbgctrl.graph.indexes import ANY_SELECTOR, TARGET, group_value, node_value
 from rbgctrl.informers.change import Change
 from rbgctrl.informers.store import Store
 from rbgctrl.plan import warmup as plan
-from rbgctrl.plan import warmupstatus
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
@@ -50,7 +49,7 @@ class WarmupReconciler:
         self._sources = informers.sources
         self._executor = executor
         self._now = now
-        self._unreadable = Unreadable(informers.warmups, warmupstatus.unreadable, executor, now)
+        self._unreadable = Unreadable(informers.warmups, plan.unreadable, executor, now)
 
     async def reconcile(self, request: Request) -> Result:
         """Bring one warmup forward. Raises what :meth:`Executor.apply` raises, but for refusals."""

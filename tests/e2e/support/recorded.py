@@ -15,6 +15,7 @@ from golden import Revision, Scenario
 from hack.controlplane import Api, Cluster
 from hack.controlplane.waiting import eventually
 from rbgctrl.api import conditions
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
 from rbgctrl.clock import rfc3339, utcnow
 
 __all__ = ["NAMESPACE", "UPSTREAM", "place", "recorded_namespace"]
@@ -26,7 +27,11 @@ UPSTREAM = "manager/v0.0.0 (linux/amd64) kubernetes/$Format"
 """How the upstream binary introduces itself; the API server makes its field manager ``manager`` of that."""
 _APPLIER = "rbg"
 _APPLIED = ("RoleInstanceSet", "Service", "ConfigMap")
-_CREATED = ("RoleInstance",)
+_CREATED = ("RoleInstance", "RoleBasedGroupScalingAdapter", "PodGroup")
+_PROFILE = (
+    ClusterEngineRuntimeProfile.KIND.api_version,
+    ClusterEngineRuntimeProfile.KIND.kind,
+)
 _UID = re.compile(r"<uid of (\w+)/([^>]+)>")
 _GATES = (conditions.POD_INPLACE_UPDATE_READY, conditions.POD_INSTANCE_READY, conditions.POD_READY)
 
@@ -43,6 +48,8 @@ async def recorded_namespace(api: Api) -> AsyncIterator[str]:
         yield NAMESPACE
     finally:
         await api.delete("v1", "Namespace", NAMESPACE)
+        for found in await api.items(*_PROFILE):
+            await api.delete(*_PROFILE, found["metadata"]["name"])
         for found in await api.items("v1", "Pod", NAMESPACE):
             await api.delete("v1", "Pod", found["metadata"]["name"], NAMESPACE, grace=0)
         await asyncio.shield(eventually(gone, 90, what="the namespace of the recordings is gone"))
@@ -51,11 +58,15 @@ async def recorded_namespace(api: Api) -> AsyncIterator[str]:
 async def place(cluster: Cluster, recorded: Scenario) -> None:
     """Create everything of a scenario that is made for a role of instances, and let its pods run.
 
-    Groups are the user's. RoleInstanceSets, Services, ConfigMaps and the status of groups are applied by ``rbg``, as
-    upstream does; RoleInstances, pods and revisions are created, and statuses updated, by ``manager``.
+    Groups and engine runtime profiles are the user's. RoleInstanceSets, Services, ConfigMaps and the status of groups
+    are applied by ``rbg``, as upstream does; RoleInstances, scaling adapters, PodGroups, pods and revisions are
+    created, and statuses updated, by ``manager``.
     """
     uids: dict[tuple[str, str], str] = {}
     async with cluster.api(agent="kubectl/v1.36.3") as user, cluster.api(agent=UPSTREAM) as upstream:
+        for item in recorded.input:
+            if item["kind"] == ClusterEngineRuntimeProfile.KIND.kind:
+                await user.create(item)
         for item in recorded.of("RoleBasedGroup"):
             await _store(user, item, uids)
             status = {**_meta(item), "status": _with_times(item["status"])}

@@ -17,6 +17,7 @@ from rbgctrl import reconcilers
 from rbgctrl.api.core import Namespace
 from rbgctrl.client import Client, Transport
 from rbgctrl.client.transport import ApiRequest, Verb
+from rbgctrl.reconcilers import ReconcilerOptions
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.sim import ApiServer, ClusterOptions, EmbeddedCluster
 
@@ -96,19 +97,23 @@ class World:
 
 @asynccontextmanager
 async def world(
-    options: ClusterOptions | None = None, *, wrap: Callable[[Transport], Transport] | None = None
+    options: ClusterOptions | None = None,
+    *,
+    wrap: Callable[[Transport], Transport] | None = None,
+    told: ReconcilerOptions | None = None,
 ) -> AsyncIterator[World]:
     """A cluster with the daemon on it.
 
     Args:
         options: of the cluster.
         wrap: puts something between the daemon and the server.
+        told: what its reconcilers are told.
     """
     async with EmbeddedCluster(options) as cluster, cluster.client(namespace=NAMESPACE) as client:
         await client.create(Namespace, {"metadata": {"name": NAMESPACE}})
         own = cluster.client(user=DAEMON)
         async with own if wrap is None else own.with_transport(wrap(own.transport)) as daemon:
             manager = cluster.manager(client=daemon)
-            reconcilers.add_all(manager)
+            reconcilers.add_all(manager, told)
             async with cluster.running(manager):
                 yield World(cluster=cluster, api=InProcess(cluster.server), client=client, manager=manager)

@@ -57,3 +57,24 @@ def test_there_is_nothing_to_do_twice() -> None:
     once = inherited([entry("manager", **{"f:spec": {}}), entry("kubectl-edit")], V)
     assert once is not None
     assert inherited(once, V) is None
+
+
+MODE = ("metadata", "annotations", "discovery-mode")
+
+
+def test_a_field_that_is_left_stays_with_its_writer_and_the_rest_becomes_ours() -> None:
+    annotations = {".": {}, "f:discovery-mode": {}, "f:note": {}}
+    theirs = entry("manager", **{"f:metadata": {"f:annotations": annotations, "f:labels": {"f:x": {}}}, "f:spec": {}})
+    merged, kept = inherited([theirs], V, "rbg-groupset", (MODE,)) or []
+    assert (merged["manager"], kept["manager"]) == ("rbg-groupset", "manager")
+    assert merged["fieldsV1"] == {
+        "f:metadata": {"f:annotations": {".": {}, "f:note": {}}, "f:labels": {"f:x": {}}},
+        "f:spec": {},
+    }
+    assert kept["fieldsV1"] == {"f:metadata": {"f:annotations": {"f:discovery-mode": {}}}}
+    assert inherited([merged, kept], V, "rbg-groupset", (MODE,)) is None
+
+
+def test_whoever_has_only_what_is_left_keeps_it() -> None:
+    theirs = entry("rbg", **{"f:metadata": {"f:annotations": {"f:discovery-mode": {}}}})
+    assert inherited([theirs], V, "rbg-groupset", (MODE,)) is None

@@ -42,11 +42,15 @@ def answers(*errors: Exception | None) -> Callable[[ApiRequest], Exception | Non
     return before
 
 
-def test_the_three_kinds_we_reconcile_are_required() -> None:
+def test_the_seven_kinds_that_reconcilers_read_are_required() -> None:
     assert REQUIRED_CRDS == (
         "rolebasedgroups.workloads.x-k8s.io",
         "roleinstancesets.workloads.x-k8s.io",
         "roleinstances.workloads.x-k8s.io",
+        "rolebasedgroupsets.workloads.x-k8s.io",
+        "rolebasedgroupscalingadapters.workloads.x-k8s.io",
+        "clusterengineruntimeprofiles.workloads.x-k8s.io",
+        "rolebasedgroupwarmups.workloads.x-k8s.io",
     )
 
 

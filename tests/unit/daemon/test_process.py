@@ -17,9 +17,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from rbgctrl.api.podgroups import GangScheduler
 from rbgctrl.client import connect
 from rbgctrl.daemon import process
+from rbgctrl.daemon.reconcilers import reconciler_options
 from rbgctrl.daemon.settings import Settings
+from rbgctrl.plan.ports import PortRange
+from rbgctrl.reconcilers import ReconcilerOptions
 from unit.daemon.api_server import ApiServer, serving
 
 
@@ -90,14 +94,6 @@ async def test_an_unforeseen_error_is_exit_1_with_a_traceback(tmp_path: Path, mo
         with capture_logs() as logs:
             assert await process._main(settings(server, tmp_path)) == process.EXIT_FAILURE
     assert logs[-1]["exc_info"] is True
-
-
-async def test_settings_without_effect_are_said(tmp_path: Path) -> None:
-    async with serving(ApiServer(crds={})) as server:
-        with capture_logs() as logs:
-            await process._main(settings(server, tmp_path, scheduler_name="volcano", enable_port_allocator=True))
-    said = [entry["setting"] for entry in logs if "no effect" in entry["event"]]
-    assert said == ["--scheduler-name", "--enable-port-allocator"]
 
 
 async def test_flags_reach_what_they_are_about(tmp_path: Path) -> None:
@@ -254,3 +250,20 @@ async def test_the_first_signal_cancels_and_the_second_ends_the_process(monkeypa
     assert await task
     assert left == [process.EXIT_FAILURE]
     assert [entry["signal"] for entry in logs] == ["SIGTERM", "SIGINT"]
+
+
+def test_flags_reach_the_reconcilers() -> None:
+    told = reconciler_options(
+        Settings(
+            max_concurrent_reconciles=3,
+            scheduler_name="volcano",
+            enable_deprecated_workload_types=False,
+            enable_port_allocator=True,
+            start_port=40000,
+            port_range=10,
+        )
+    )
+    assert told == ReconcilerOptions(
+        workers=3, scheduler=GangScheduler.VOLCANO, deprecated_workload_types=False, ports=PortRange(40000, 10)
+    )
+    assert reconciler_options(Settings()) == ReconcilerOptions(), "off unless asked for"

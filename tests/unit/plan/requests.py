@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from rbgctrl.api import names
+from rbgctrl.api import labels, names
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.meta import Resource
 from rbgctrl.api.podgroups import GangScheduler
@@ -52,7 +52,7 @@ def request(
         service=names.service("llm", found.name),
         profiles=profiles or {},
         scheduler=scheduler,
-        pinned=pinned,
+        held={labels.RUNTIME_PROFILES: pinned} if pinned else {},
     )
 
 

@@ -211,6 +211,11 @@ def test_binding_overwrites_nothing_that_an_autoscaler_wrote_meanwhile() -> None
     assert replicas_patch.type is PatchType.JSON
     version = {"op": "test", "path": "/metadata/resourceVersion", "value": found(world)["metadata"]["resourceVersion"]}
     assert version in replicas_patch.body
+    scale(world, 3)
+    ((status,),) = decided(world).steps
+    assert isinstance(status, Patch)
+    assert status.subresource == "status"
+    assert version in status.body, "nor may an old view wipe the status of one that is bound"
 
 
 def test_an_adapter_whose_replicas_were_removed_takes_those_of_its_role_again_in_silence() -> None:
@@ -323,9 +328,7 @@ def test_a_manifest_without_replicas_changes_nothing_that_runs_and_is_told_once(
     scaled_at = found(world)["status"]["lastScaleTime"]
     world.notes.clear()
     world.put(RoleBasedGroup, group("llm", role("decode", 1, **SCALED)))
-    node = view.group(world.sources, Key("ml", "llm"))
-    assert node is not None
-    assert replicas.wanted(node) == {"decode": 3}
+    assert wanted(world) == 3
     world.settle()
     assert {name: world.body(Pod, name)["metadata"]["uid"] for name in world.names(Pod)} == pods
     assert in_spec(world) == 3
@@ -345,21 +348,33 @@ def test_a_role_can_be_scaled_to_nothing_and_back() -> None:
         assert in_spec(world) == asked
 
 
-def test_an_adapter_decides_nothing_before_it_is_bound_or_when_the_role_asks_for_none() -> None:
+def wanted(world: World) -> int:
+    node = view.group(world.sources, Key("ml", "llm"))
+    assert node is not None
+    return replicas.wanted(node)["decode"]
+
+
+def test_the_spec_alone_counts_before_the_adapter_is_bound_and_when_the_role_asks_for_none() -> None:
+    world = settled(role("decode", 2, **SCALED))
+    world.put(RoleBasedGroup, group("llm", role("decode", 4, **SCALED)))
+    assert wanted(world) == 2
+    world.body(ADAPTER, "llm-decode")["status"]["phase"] = "NotBound"
+    assert wanted(world) == 4
+    world.body(ADAPTER, "llm-decode")["status"]["phase"] = "Bound"
+    world.put(RoleBasedGroup, group("llm", role("decode", 4)))
+    assert wanted(world) == 4
+
+
+def test_where_adapter_and_spec_disagree_the_workload_stays_as_it_is_until_they_agree() -> None:
     world = settled(role("decode", 2, **SCALED))
     scale(world, 5)
-
-    def wanted() -> int:
-        node = view.group(world.sources, Key("ml", "llm"))
-        assert node is not None
-        return replicas.wanted(node)["decode"]
-
-    assert wanted() == 5
-    world.body(ADAPTER, "llm-decode")["status"]["phase"] = "NotBound"
-    assert wanted() == 2
-    world.body(ADAPTER, "llm-decode")["status"]["phase"] = "Bound"
-    world.put(RoleBasedGroup, group("llm", role("decode", 2)))
-    assert wanted() == 2
+    assert wanted(world) == 2
+    world.carry_out(decided(world))
+    assert wanted(world) == 5
+    world.put(RoleBasedGroup, group("llm", role("decode", 4, **SCALED)))
+    assert wanted(world) == 2, "an old spec, or one that somebody reset, takes nothing away"
+    world.remove(RoleInstanceSet, "llm-decode")
+    assert wanted(world) == 5, "the adapter decides about what is made anew"
 
 
 def test_a_refusal_is_an_event_that_names_the_role_and_the_number() -> None:

@@ -41,7 +41,7 @@ def test_a_partition_is_rounded_up_and_only_all_of_it_keeps_everything(
 def test_unavailable_ones_are_rounded_up_without_surge_and_down_with_it_and_may_be_none(
     replicas: int, update: dict[str, int | str], unavailable: int, surge: int
 ) -> None:
-    found = _limits(replicas, **update)
+    found = _limits(replicas, None, **update)
     assert (found.max_unavailable, found.max_surge) == (unavailable, surge)
 
 

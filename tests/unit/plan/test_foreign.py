@@ -11,7 +11,7 @@ from rbgctrl.api.core import Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Key, Resource
-from rbgctrl.api.workloads import Deployment, LeaderWorkerSet, StatefulSet
+from rbgctrl.api.workloads import Deployment, LeaderWorkerSet, StatefulSet, Workload
 from rbgctrl.graph import view
 from rbgctrl.graph.nodes import RoleNode
 from rbgctrl.plan import group as group_plan
@@ -143,7 +143,7 @@ def test_a_new_kind_waits_until_the_old_one_is_gone_with_its_pods(old: type[Reso
 def test_what_is_on_its_way_out_is_not_deleted_again() -> None:
     made = world(backed(StatefulSet), backed(Deployment, "b"))
     made.body(StatefulSet, "llm-a")["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
-    former = [item for kind in (StatefulSet, Deployment) for item in made.all(kind)]
+    former: list[Workload] = [*made.all(StatefulSet), *made.all(Deployment)]
     assert [delete.key.name for delete in foreign.retire(former)] == ["llm-b"]
 
 

@@ -256,7 +256,7 @@ def _of_another_template(revision: Revision) -> bool:
     return revision.owner != "RoleBasedGroup" and labels.GROUP_EXCLUSIVE_TOPOLOGY in revision.data
 
 
-def test_revisions_have_upstreams_names_labels_and_bytes(name: str) -> None:
+def test_the_recorded_revision_bytes_are_what_is_sent(name: str) -> None:
     played = _case(name)
     stored, sent = played.our_revisions(), played.sent()
     compared = 0

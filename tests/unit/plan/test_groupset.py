@@ -17,7 +17,6 @@ from rbgctrl.graph import groupsets as view
 from rbgctrl.graph import view as views
 from rbgctrl.plan import group as group_plan
 from rbgctrl.plan import groupset as plan
-from rbgctrl.plan import groupsetstatus
 from rbgctrl.plan import instance as instance_plan
 from rbgctrl.plan import role as role_plan
 from rbgctrl.plan.model import Apply, Delete, Patch, Plan
@@ -540,7 +539,7 @@ def test_an_old_view_of_a_set_undoes_nothing() -> None:
 
 def test_one_that_cannot_be_read_is_told_so() -> None:
     metadata = ObjectMeta(name="s", namespace="ml", uid="u", generation=4)
-    found = groupsetstatus.unreadable(metadata, "spec.replicas: must be an integer", World().now)
+    found = plan.unreadable(metadata, "spec.replicas: must be an integer", World().now)
     (patch,) = found.actions
     assert isinstance(patch, Patch)
     assert patch.uid == "u"

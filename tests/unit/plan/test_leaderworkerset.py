@@ -65,7 +65,7 @@ def test_leader_and_worker_have_their_own_template_and_size_counts_both() -> Non
     ],
 )
 def test_the_restart_policy_is_translated(policy: str | None, result: str) -> None:
-    more = {"restartPolicyConfig": {"type": policy}} if policy is not None else {}
+    more: dict[str, Any] = {"restartPolicyConfig": {"type": policy}} if policy is not None else {}
     assert body(foreign.apply(engine(**more), None))["spec"]["leaderWorkerTemplate"]["restartPolicy"] == result
 
 
@@ -76,6 +76,13 @@ def test_limits_of_a_rolling_update_are_handed_on_with_the_partition_as_a_number
         "type": "RollingUpdate",
         "rollingUpdateConfiguration": {"maxUnavailable": "40%", "maxSurge": 1, "partition": 3},
     }
+
+
+@pytest.mark.parametrize(("replicas", "result"), [(5, 1), (0, 1), (10, "10%")])
+def test_a_share_too_small_for_one_group_is_one(replicas: int, result: int | str) -> None:
+    wanted = engine(replicas=replicas, update={"maxUnavailable": "10%"})
+    sent = body(foreign.apply(wanted, None))["spec"]["rolloutStrategy"]["rollingUpdateConfiguration"]
+    assert sent["maxUnavailable"] == result
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,17 @@ from rbgctrl.api import labels
 from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
 from rbgctrl.api.core import ControllerRevision, Pod
 from rbgctrl.api.groups import RoleBasedGroup
+from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, ObjectMeta
-from rbgctrl.graph import adapters, view
+from rbgctrl.api.warmups import RoleBasedGroupWarmup
+from rbgctrl.graph import adapters, groupsets, view, warmups
 from rbgctrl.plan import adapter as adapter_plan
 from rbgctrl.plan import group as group_plan
+from rbgctrl.plan import groupset as groupset_plan
 from rbgctrl.plan import instance as instance_plan
 from rbgctrl.plan import role as role_plan
+from rbgctrl.plan import warmup as warmup_plan
 from rbgctrl.plan.model import Action, Apply, Create, Delete, Patch, PatchType, Plan
 from rbgctrl.plan.ports import PortRange
 
@@ -28,12 +32,21 @@ from . import instances, sets
 from .world import World, group, role
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "design" / "0004-one-writer-per-field.md"
-PLANNERS = {"adapter": adapter_plan, "group": group_plan, "role": role_plan, "instance": instance_plan}
+PLANNERS = {
+    "adapter": adapter_plan,
+    "group": group_plan,
+    "groupset": groupset_plan,
+    "role": role_plan,
+    "instance": instance_plan,
+    "warmup": warmup_plan,
+}
 ENTRIES = {
     "adapter": ("adapter", "refused"),
-    "group": ("group", "unreadable"),
+    "group": ("group", "refused", "unreadable"),
+    "groupset": ("group_set", "refused", "unreadable"),
     "role": ("refused", "role", "unreadable"),
     "instance": ("instance", "refused"),
+    "warmup": ("refused", "unreadable", "warmup"),
 }
 EXISTENCE = "existence"
 
@@ -139,8 +152,10 @@ def _leaves(path: str, value: Any) -> Iterator[str]:
 
 
 def kind_of(action: Action, node: Any) -> str:
-    """The kind; a revision's with that of its owner."""
+    """The kind; that of a revision, and of the pod of a warmup, with that of its owner."""
     name = action.kind.KIND.kind
+    if isinstance(node, warmups.WarmupNode) and action.kind is Pod:
+        return f"{name} of {node.warmup.KIND.kind}"
     if action.kind is not ControllerRevision:
         return name
     if isinstance(action, Create):
@@ -312,6 +327,50 @@ def workloads_of_other_projects() -> None:
     world.settle()
 
 
+def a_gang_and_a_refusal() -> None:
+    world = World()
+    body = group("llm", role("a"))
+    body["metadata"]["annotations"] = {labels.GROUP_GANG_SCHEDULING: "true"}
+    world.put(RoleBasedGroup, body)
+    world.settle()
+    node = view.group(world.sources, Key("ml", "llm"), deep=True)
+    assert node is not None
+    group_plan.refused(node, world.now, "exceeded quota")
+    del world.body(RoleBasedGroup, "llm")["metadata"]["annotations"][labels.GROUP_GANG_SCHEDULING]
+    world.settle()
+
+
+def groups_of_a_set() -> None:
+    world = World()
+    base = {"name": "base", "template": {"spec": {"containers": [{"name": "main", "image": "base:1"}]}}}
+    user = {"name": "a", "replicas": 1, "standalonePattern": {"templateRef": {"name": "base", "patch": {}}}}
+    template = {"spec": {"roles": [user], "roleTemplates": [base]}}
+    for replicas, carried in ((2, {}), (1, {"team": "search"})):
+        spec = {"replicas": replicas, "groupTemplate": {**template, "labels": carried}}
+        world.put(RoleBasedGroupSet, {"metadata": {"name": "s"}, "spec": spec})
+        world.settle()
+    node = groupsets.group_set(world.sources, Key("ml", "s"))
+    assert node is not None
+    groupset_plan.refused(node, world.now, "denied")
+    groupset_plan.unreadable(ObjectMeta(name="broken", namespace="ml", uid="u"), "spec: must be an object", world.now)
+
+
+def a_warmup_from_its_start_to_its_end() -> None:
+    world = World()
+    target = {"nodeNames": ["node-1"], "imagePreload": {"images": ["engine:1"]}}
+    policies = {"globalTimeoutSeconds": 10, "ttlSecondsAfterFinished": 10}
+    world.put(RoleBasedGroupWarmup, {"metadata": {"name": "w"}, "spec": {"targetNodes": target, "policies": policies}})
+    world.settle(kubelet=False)
+    node = warmups.warmup(world.sources, Key("ml", "w"))
+    assert node is not None
+    warmup_plan.refused(node, world.now, "exceeded quota")
+    for _ in range(2):
+        world.pass_time(10)
+        world.settle(kubelet=False)
+    assert world.names(RoleBasedGroupWarmup) == []
+    warmup_plan.unreadable(ObjectMeta(name="broken", namespace="ml", uid="u"), "spec: must be an object", world.now)
+
+
 def the_end() -> None:
     world = _settled(role("a"))
     for kind in world.shelves:
@@ -342,6 +401,9 @@ SCENARIOS: tuple[Callable[[], None], ...] = (
     sets_made_by_hand,
     hands_that_meddle,
     workloads_of_other_projects,
+    a_gang_and_a_refusal,
+    groups_of_a_set,
+    a_warmup_from_its_start_to_its_end,
     the_end,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -338,13 +339,24 @@ def test_a_set_of_upstream_that_is_as_we_would_make_it_is_taken_over_without_a_w
     assert apply_set(asked, live) is None
 
 
+def test_the_nodes_that_a_set_remembers_survive_that_it_is_taken_over() -> None:
+    asked = request({"name": "a", "standalonePattern": {"template": template()}})
+    body = dict(_created(asked).body)
+    remembered = {labels.PREFIX_NODE + "llm-a-0": "0/a/node-1", labels.ROLE_SIZE: "9"}
+    live = decoded(RoleInstanceSet, {**body, "metadata": {**body["metadata"], "annotations": remembered}})
+    taken = apply_set(asked, live)
+    assert taken is not None
+    assert taken.inherit
+    assert taken.leave == (("metadata", "annotations", "node.rbgctrl.io/llm-a-0"),)
+
+
 # Ports that a role shares ---------------------------------------------------------------------------------------------
 
 ALLOCATOR = '{"allocations":[{"name":"http","env":"PORT","scope":"RoleScoped"}]}'
 SHARING = _custom({"name": "c", "annotations": {labels.PORT_ALLOCATOR: ALLOCATOR}, "template": template()})
 
 
-def _with_ports(span: PortRange | None, *used: int) -> WorkloadRequest:
+def _with_ports(span: PortRange | None, *used: int, held: Mapping[str, str] | None = None) -> WorkloadRequest:
     asked = request(SHARING)
     return WorkloadRequest(
         group=asked.group,
@@ -354,6 +366,7 @@ def _with_ports(span: PortRange | None, *used: int) -> WorkloadRequest:
         service=asked.service,
         ports=span,
         used_ports=frozenset(used),
+        held=held or {},
     )
 
 
@@ -361,13 +374,15 @@ def test_a_port_that_all_instances_share_is_written_on_the_set_and_stays() -> No
     made = _created(_with_ports(PortRange(30000, 2), 30001))
     assert made.body["metadata"]["annotations"]["c.http"] == "30000"
     live = decoded(RoleInstanceSet, made.body)
-    for later in (_with_ports(PortRange(40000, 5)), _with_ports(None), _with_ports(PortRange(30000, 1), 30000)):
-        assert apply_set(later, live) is None
+    for span in (PortRange(40000, 5), None, PortRange(30000, 1)):
+        assert apply_set(_with_ports(span, 30000, held=live.metadata.annotations), live) is None
 
 
 def test_a_role_without_a_free_port_is_told_so_and_not_created() -> None:
-    with pytest.raises(TemplateError, match=r"no port of 30000 to 30001 is free for c\.http; widen --port-range"):
-        apply_set(_with_ports(PortRange(30000, 2), 30000, 30001), None)
+    asked = _with_ports(PortRange(30000, 2), 30000, 30001)
+    assert str(fault(asked)) == "no port of 30000 to 30001 is free for c.http; widen --port-range"
+    with pytest.raises(TemplateError):
+        apply_set(asked, None)
 
 
 def test_without_the_allocator_no_port_is_given() -> None:

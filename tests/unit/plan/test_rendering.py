@@ -42,3 +42,17 @@ def test_replicas_are_no_part_of_a_hash_but_of_what_is_remembered() -> None:
     second = rendering(_stored(world))
     assert second is not first
     assert (second.hashes, second.data) == (first.hashes, first.data)
+
+
+def test_what_depends_on_more_than_the_spec_is_made_anew_when_that_changes_and_the_old_is_forgotten() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a")))
+    found = rendering(_stored(world))
+    made: list[int] = []
+
+    def make() -> int:
+        made.append(len(made))
+        return made[-1]
+
+    assert [found.once(("x",), make, of=of) for of in ("one", "one", "two", "two", "one")] == [0, 0, 1, 1, 2]
+    assert found.once(("y",), make) == 3

@@ -243,7 +243,7 @@ def test_a_set_that_cannot_be_read_gets_a_condition_and_nothing_else(world: Worl
     found = plan.unreadable(metadata, "spec.replicas: must be an integer", world.now)
     (action,) = found.actions
     assert isinstance(action, Patch)
-    (condition,) = action.body["status"]["conditions"]  # type: ignore[call-overload, index]  # a mapping
+    (condition,) = action.body["status"]["conditions"]  # type: ignore[call-overload]  # a mapping
     assert (condition["type"], condition["reason"]) == ("Stalled", "InvalidSpec")
     assert "spec.replicas: must be an integer; correct the field" in condition["message"]
     assert [note.reason for note in found.notes] == ["InvalidSpec"]

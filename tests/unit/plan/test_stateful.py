@@ -313,6 +313,24 @@ def test_an_instance_that_nobody_controls_and_that_is_selected_is_adopted_as_it_
     assert len(world.names(RoleInstance)) == 3, "the stamp of its former owner stops nobody"
 
 
+def test_revisions_that_a_former_set_left_behind_are_adopted_and_not_made_again(world: World) -> None:
+    _settled(world, 1)
+    name = status(world)["updateRevision"]
+    del world.body(ControllerRevision, name)["metadata"]["ownerReferences"]
+    _orphan(world, "engine-0")
+    world.remove(RoleInstanceSet, NAME)
+    world.put(RoleInstanceSet, instance_set(1))
+    before = uids(world)
+    found = decide(world)
+    (patch,) = found.steps[0]
+    assert patch.key.name == name
+    world.settle()
+    assert uids(world) == before
+    assert status(world)["updateRevision"] == name
+    owner = world.body(ControllerRevision, name)["metadata"]["ownerReferences"][0]
+    assert owner["uid"] == world.body(RoleInstanceSet, NAME)["metadata"]["uid"]
+
+
 def test_other_owners_of_an_adopted_instance_stay(world: World) -> None:
     _settled(world, 1)
     other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"}

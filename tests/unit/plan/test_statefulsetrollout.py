@@ -128,6 +128,11 @@ def test_nothing_moves_while_the_newest_revision_is_not_known() -> None:
     assert step(4, limits(surge=1), replace(live("nnnnn", partition=4), observed=False)) == at(4, 5)
 
 
+def test_a_share_too_small_for_one_pod_is_one_unless_there_are_extra_pods() -> None:
+    assert step(4, limits("10%"), live("oooo", partition=4)) == at(3, 4)
+    assert step(4, limits("10%", 1), live("oooo.", partition=4)) == at(4, 5)
+
+
 # The partition that people set ----------------------------------------------------------------------------------------
 
 
@@ -203,13 +208,11 @@ class Machine:
 def test_a_rolling_update_ends_and_never_has_fewer_ready_than_allowed(
     wanted: int, unavailable: int | str, surge: int | str, choices: list[int]
 ) -> None:
-    if floor(unavailable, wanted) == 0 and not surge:
-        return  # refused by validation
     rollout = limits(unavailable, surge)
     machine = Machine(wanted)
     machine.pods = [OLD] * wanted
     machine.take(step(wanted, rollout, machine.live(changed=True)))
-    least = wanted - min(floor(unavailable, wanted), wanted)
+    least = wanted - min(floor(unavailable, wanted) or (0 if surge else 1), wanted)
     for choice in choices:
         machine.take(step(wanted, rollout, machine.live()))
         assert machine.ready >= least

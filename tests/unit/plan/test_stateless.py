@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,8 +97,7 @@ def test_an_id_that_is_remembered_or_still_in_use_is_not_given_again(world: Worl
     node = view.role(world.sources, Key("ml", NAME))
     assert node is not None
     spent = frozenset(name.removeprefix("engine-") for name in found)
-    remembered = plan.SetNode(set=node.set, instances=node.instances, revisions=node.revisions, spent=spent)
-    (again,) = created(plan.role(remembered, world.now))
+    (again,) = created(plan.role(replace(node, spent=spent), world.now))
     assert again not in found
 
 

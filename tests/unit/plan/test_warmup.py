@@ -14,7 +14,6 @@ from rbgctrl.api.meta import Key, ObjectMeta
 from rbgctrl.api.warmups import RoleBasedGroupWarmup
 from rbgctrl.graph import warmups as view
 from rbgctrl.plan import warmup as plan
-from rbgctrl.plan import warmupstatus
 from rbgctrl.plan.conditions import stamp
 from rbgctrl.plan.model import Create, Delete, Plan
 
@@ -510,6 +509,22 @@ def test_a_group_whose_roles_want_no_pods_has_no_nodes_to_warm() -> None:
     assert complete["reason"] == "NoNodesMatched"
 
 
+def test_pods_that_upstream_made_count_and_are_not_made_again() -> None:
+    world = World()
+    nodes(world, "n1", "n2", "n3")
+    world.put(RoleBasedGroupWarmup, manifest())
+    step(world)
+    for number, phase in (("n1", "Running"), ("n2", "Succeeded")):
+        name = names.warmup_pod("w", number, 0)
+        body = world.shelves[Pod].objects.pop(Key("ml", name))
+        body["metadata"]["name"] = f"w-8tn{number}"
+        world.put(Pod, body)
+        become(world, f"w-8tn{number}", phase)
+    step(world)
+    assert on(world) == ["n1", "n3"]
+    assert counters(world) == (3, 2, 1, 0)
+
+
 # Refusals, and what else goes wrong -----------------------------------------------------------------------------------
 
 
@@ -568,7 +583,7 @@ def test_one_that_is_being_deleted_is_left_alone() -> None:
 
 def test_one_that_cannot_be_read_is_told_so() -> None:
     world = World()
-    found = warmupstatus.unreadable(
+    found = plan.unreadable(
         ObjectMeta(name="w", namespace="ml", uid="u"), "spec.policies.parallelism: must be an integer", world.now
     )
     assert "parallelism" in str(found.actions[0])

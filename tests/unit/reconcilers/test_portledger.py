@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key
 from rbgctrl.plan.ports import PortRange
@@ -45,6 +47,6 @@ def test_what_is_written_is_found_in_the_cache_until_its_object_is_gone() -> Non
     assert 30000 in ledger.open("instance", B)
     world.remove(RoleInstance, "a")
     assert 30000 not in ledger.open("instance", B)
-    spec = {"roleInstanceTemplate": {"components": []}}
+    spec: dict[str, Any] = {"roleInstanceTemplate": {"components": []}}
     world.put(RoleInstanceSet, {"metadata": {"name": "s", "annotations": {"main.http": "30000"}}, "spec": spec})
     assert 30000 in ledger.open("instance", B)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from rbgctrl.api.core import ConfigMap, ControllerRevision, Pod, Service
+from rbgctrl.api.core import Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, ObjectMeta
 from rbgctrl.client import Client, ForbiddenError, Invalid
 from rbgctrl.plan.model import Patch, Plan
-from rbgctrl.reconcilers import add_all
+from rbgctrl.reconcilers import ReconcilerOptions, add_all
 from rbgctrl.reconcilers.group import GroupReconciler
 from rbgctrl.reconcilers.instance import InstanceReconciler
 from rbgctrl.runtime.manager import Manager
@@ -39,7 +39,8 @@ class Executor:
 
 def _informers(world: World, broken: dict[Key, Invalid] | None = None) -> Any:
     store = SimpleNamespace(invalid=(broken or {}).get)
-    return SimpleNamespace(sources=world.sources, groups=SimpleNamespace(store=store))
+    groups = SimpleNamespace(store=store)
+    return SimpleNamespace(sources=world.sources, groups=groups, options=ReconcilerOptions())
 
 
 def _broken(generation: int = 1) -> Invalid:
@@ -96,6 +97,17 @@ def test_all_reconcilers_share_one_informer_of_each_kind() -> None:
 
     manager = Manager(Client(Nowhere()))  # type: ignore[arg-type]  # nothing is sent
     add_all(manager)
-    kinds = [informer.kind for informer in manager.cache.informers()]
-    wanted = [RoleBasedGroup, RoleInstanceSet, RoleInstance, Pod, Service, ConfigMap, ControllerRevision]
-    assert sorted(kind.__name__ for kind in kinds) == sorted(kind.__name__ for kind in wanted)
+    made = [(informer.kind.KIND.resource, informer.label_selector) for informer in manager.cache.informers()]
+    assert len(made) == len(set(made))
+    assert [kind for kind, _ in made].count("pods") == 3, "of instances, of other workloads, of warmups"
+
+
+def test_without_deprecated_kinds_they_are_not_even_looked_at() -> None:
+    class Nowhere:
+        async def close(self) -> None:
+            return None
+
+    manager = Manager(Client(Nowhere()))  # type: ignore[arg-type]  # nothing is sent
+    add_all(manager, ReconcilerOptions(deprecated_workload_types=False))
+    read = {informer.kind.KIND.resource for informer in manager.cache.informers()}
+    assert not read & {"deployments.apps", "statefulsets.apps", "leaderworkersets.leaderworkerset.x-k8s.io"}

@@ -14,13 +14,20 @@ class Nowhere:
 def test_built_in_kinds_are_narrowed_by_our_labels_and_revisions_have_no_label_in_common() -> None:
     cache = Cache(Client(Nowhere()))  # type: ignore[arg-type]  # nothing is sent
     found = Informers(cache)
-    assert {informer.kind.__name__: informer.label_selector for informer in cache.informers()} == {
-        "RoleBasedGroup": "",
-        "RoleInstanceSet": "",
-        "RoleInstance": "",
-        "Pod": labels.ROLE_INSTANCE_NAME,
-        "Service": labels.GROUP_NAME,
-        "ConfigMap": labels.GROUP_NAME,
-        "ControllerRevision": "",
+    narrowed = {
+        (informer.kind.KIND.resource, informer.label_selector)
+        for informer in cache.informers()
+        if not informer.kind.KIND.group.endswith("x-k8s.io")
+    }
+    assert narrowed == {
+        ("pods", labels.ROLE_INSTANCE_NAME),
+        ("pods", labels.WARMUP_NAME),
+        ("pods", f"{labels.GROUP_NAME},!{labels.ROLE_INSTANCE_NAME}"),
+        ("services", labels.GROUP_NAME),
+        ("configmaps", labels.GROUP_NAME),
+        ("deployments.apps", labels.GROUP_NAME),
+        ("statefulsets.apps", labels.GROUP_NAME),
+        ("controllerrevisions.apps", ""),
+        ("nodes", ""),
     }
     assert Informers(cache).pods is found.pods

@@ -162,6 +162,14 @@ def test_a_delete_is_noted_before_it_is_sent_and_carries_its_uid() -> None:
     assert ledger.names() == ["deleting", "observe", "deleted", "event"]
 
 
+@pytest.mark.parametrize(("propagation", "sent"), [("", None), ("Foreground", "Foreground")])
+def test_a_delete_may_ask_to_wait_for_what_the_object_owns(propagation: str, sent: str | None) -> None:
+    server = Server(lambda _: ApiResponse(status=200, body=pod_json(deleting=True)))
+    apply_plan(one_step(dataclasses.replace(delete(), propagation=propagation)), server, Ledger())
+    (request,) = server.requests
+    assert msgspec.json.decode(request.body or b"").get("propagationPolicy") == sent
+
+
 def test_an_object_that_a_delete_removed_at_once_leaves_the_cache_at_once() -> None:
     ledger = Ledger()
     apply_plan(one_step(delete()), Server(lambda _: ApiResponse(status=200, body=pod_json())), ledger)

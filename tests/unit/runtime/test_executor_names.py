@@ -122,3 +122,24 @@ def test_nothing_is_inherited_from_anybody_else_or_from_an_object_that_changed_s
     apply_plan(one_step(_inheriting()), Server(server), Ledger())
     (applied,) = server.sent
     assert applied["metadata"]["resourceVersion"] == "7"
+
+
+def test_an_apply_by_another_manager_is_sent_and_inherits_as_that_one() -> None:
+    server = Server(Inherited("manager"))
+    apply_plan(one_step(dataclasses.replace(_inheriting(), manager="rbg-groupset")), server, Ledger())
+    managers = [dict(request.query).get("fieldManager") for request in server.requests if request.verb is Verb.APPLY]
+    assert managers == ["rbg-groupset"]
+    (fields,) = (
+        operation["value"]
+        for request in server.requests
+        if request.verb is Verb.PATCH
+        for operation in msgspec.json.decode(request.body or b"")
+        if operation["path"] == "/metadata/managedFields"
+    )
+    assert [item["manager"] for item in fields] == ["rbg-groupset"]
+
+
+def test_an_apply_without_a_manager_is_sent_as_the_clients() -> None:
+    server = Server()
+    apply_plan(one_step(_service()), server, Ledger())
+    assert [dict(request.query)["fieldManager"] for request in server.requests] == ["rbg"]

@@ -27,7 +27,7 @@ from rbgctrl.plan.template import (
 )
 from rbgctrl.plan.workloads.request import WorkloadRequest
 
-__all__ = ["components", "fault", "leader_worker", "pod_template"]
+__all__ = ["components", "leader_worker", "pod_template"]
 
 T = TypeVar("T")
 
@@ -60,26 +60,6 @@ def leader_worker(request: WorkloadRequest) -> tuple[dict[str, Any], dict[str, A
         TemplateError: the role does not say what they are.
     """
     return _once(request, "leader-worker", lambda: _pair(request))
-
-
-def fault(request: WorkloadRequest) -> TemplateError | None:
-    """Why the role's workload cannot be made, or None."""
-    kind = roles.workload_type(request.role)
-    build = _BUILDERS.get(kind)
-    try:
-        if build is not None:
-            build(request)
-    except TemplateError as error:
-        return error
-    return None
-
-
-_BUILDERS: Final[Mapping[str, Callable[[WorkloadRequest], Any]]] = {
-    labels.WORKLOAD_TYPE_ROLE_INSTANCE_SET: components,
-    labels.WORKLOAD_TYPE_DEPLOYMENT: pod_template,
-    labels.WORKLOAD_TYPE_STATEFUL_SET: pod_template,
-    labels.WORKLOAD_TYPE_LEADER_WORKER_SET: leader_worker,
-}
 
 
 def _once(request: WorkloadRequest, what: str, make: Callable[[], T]) -> T:

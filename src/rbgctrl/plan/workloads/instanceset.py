@@ -5,23 +5,21 @@ Fields without a line here (scaleStrategy, lifecycle, revisionHistoryLimit) are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from rbgctrl.api import labels, roles
-from rbgctrl.api.components import annotation
-from rbgctrl.api.instances import InstanceComponent, RoleInstanceSet
+from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.patterns import RestartPolicyType
-from rbgctrl.api.templates import TemplateError
 from rbgctrl.plan.compare import contains, fields, values
 from rbgctrl.plan.model import Apply
-from rbgctrl.plan.ports import role_ports
 from rbgctrl.plan.staleness import stamped
 from rbgctrl.plan.workloads.components import components
 from rbgctrl.plan.workloads.request import WorkloadRequest, keeps_pins, metadata
+from rbgctrl.plan.workloads.sharedports import shared_ports
 
 __all__ = ["apply_set"]
 
@@ -34,7 +32,7 @@ def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply |
     """
     rendered, name = request.rendered, request.role.name
     body = rendered.once(("set", name), lambda: _body(request), of=(request.replicas, request.version))
-    if ports := _ports(request, live):
+    if ports := shared_ports(request):
         body = _annotated(body, ports)
     if live is not None and keeps_pins(request):
         # Most passes are about another role, or about a status.
@@ -52,6 +50,7 @@ def apply_set(request: WorkloadRequest, live: RoleInstanceSet | None) -> Apply |
         uid=live.uid,
         version=live.metadata.resource_version,
         inherit=_foreign_made(live),
+        leave=_bindings(live),
         why="the workload differs from the role",
     )
 
@@ -102,37 +101,15 @@ def _annotated(body: Mapping[str, Any], more: Mapping[str, str]) -> dict[str, An
     return {**body, "metadata": {**meta, "annotations": {**meta["annotations"], **more}}}
 
 
-def _ports(request: WorkloadRequest, live: RoleInstanceSet | None) -> Mapping[str, str]:
-    """The annotations that hold the ports which all instances share: those the set has, and new ones."""
-    asking = request.rendered.once(
-        ("ports", request.role.name), lambda: _asking(components(request)), of=request.version
-    )
-    if not asking:
-        return {}
-    existing = live.metadata.annotations if live is not None else {}
-    seed = f"{request.group.uid}/{request.role.name}"
-    given = role_ports(asking, existing, request.used_ports, request.ports, seed)
-    if given.exhausted:
-        raise TemplateError(f"no port of {request.ports} is free for {given.exhausted[0]}; widen --port-range")
-    return given.annotations
-
-
-def _asking(built: Sequence[Mapping[str, Any]]) -> tuple[InstanceComponent, ...]:
-    """The components with a request for ports, as the set's instances will have them."""
-    declared = (
-        InstanceComponent(
-            name=component["name"],
-            template=msgspec.Raw(msgspec.json.encode(component["template"])),
-            annotations=component.get("annotations") or {},
-        )
-        for component in built
-    )
-    return tuple(component for component in declared if annotation(component, labels.PORT_ALLOCATOR))
-
-
 def _foreign_made(live: RoleInstanceSet) -> bool:
     """Whether the reference controller made it and we have never written it."""
     return labels.OWNER_GENERATION not in live.metadata.annotations
+
+
+def _bindings(live: RoleInstanceSet) -> tuple[tuple[str, ...], ...]:
+    """Where the set remembers the nodes of its pods, which is the instances' business."""
+    kept = (key for key in live.metadata.annotations if key.startswith(labels.PREFIX_NODE))
+    return tuple(("metadata", "annotations", key) for key in sorted(kept))
 
 
 def _same(body: Mapping[str, Any], live: RoleInstanceSet) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rbgctrl.api import intstr, roles
 from rbgctrl.api.patterns import RestartPolicyType
+from rbgctrl.api.roles import Rollout
 from rbgctrl.api.workloads import LeaderWorkerSet
 from rbgctrl.plan.model import Apply
 from rbgctrl.plan.workloads import common
@@ -35,10 +36,17 @@ def apply(request: WorkloadRequest, live: LeaderWorkerSet | None) -> Apply | Non
                 "type": "RollingUpdate",
                 "rollingUpdateConfiguration": {
                     "partition": intstr.ceil(rollout.partition, request.replicas),
-                    "maxUnavailable": rollout.max_unavailable,
+                    "maxUnavailable": _unavailable(rollout, request.replicas),
                     "maxSurge": rollout.max_surge,
                 },
             },
         },
     }
     return common.apply(request, body, live, LeaderWorkerSet)
+
+
+def _unavailable(rollout: Rollout, replicas: int) -> int | str:
+    """The limit as written, or 1 for a share too small for one group, which its webhook refuses without a surge."""
+    some = max(replicas, 1)
+    nothing = not intstr.floor(rollout.max_unavailable, some) and not intstr.ceil(rollout.max_surge, some)
+    return 1 if nothing else rollout.max_unavailable

@@ -36,7 +36,7 @@ class WorkloadRequest:
         service: name of its headless Service.
         profiles: engine runtime profiles that exist, by name.
         scheduler: whose PodGroups gangs are made of.
-        pinned: what the workload, as it is, has as annotation ``labels.RUNTIME_PROFILES``.
+        held: annotations of the workload as it is; what it holds on to is written there.
         ports: those that may be given to roles; None when the allocator is off.
         used_ports: those that somebody has.
     """
@@ -48,7 +48,7 @@ class WorkloadRequest:
     service: str
     profiles: Mapping[str, ClusterEngineRuntimeProfile] = field(default_factory=dict)
     scheduler: GangScheduler = GangScheduler.SCHEDULER_PLUGINS
-    pinned: str = ""
+    held: Mapping[str, str] = field(default_factory=dict)
     ports: PortRange | None = None
     used_ports: Container[int] = NO_PORTS
 
@@ -75,7 +75,7 @@ class WorkloadRequest:
             service=service,
             profiles=node.profiles,
             scheduler=scheduler,
-            pinned=live.metadata.annotations.get(labels.RUNTIME_PROFILES, "") if live is not None else "",
+            held=live.metadata.annotations if live is not None else {},
             ports=ports,
             used_ports=used_ports,
         )
@@ -89,6 +89,11 @@ class WorkloadRequest:
     def common(self) -> dict[str, str]:
         """The three labels that name the role."""
         return common_labels(self.group.key.namespace, self.group.key.name, self.role.name)
+
+    @property
+    def pinned(self) -> str:
+        """The content of engine runtime profiles that stays, as the workload has it."""
+        return self.held.get(labels.RUNTIME_PROFILES, "")
 
     @property
     def topology(self) -> str:

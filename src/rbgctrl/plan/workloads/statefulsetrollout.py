@@ -80,8 +80,10 @@ def step(wanted: int, rollout: Rollout, live: Live | None, coordinated: int | st
     held = intstr.ceil(rollout.partition, wanted)
     if live is None:
         return Step(partition=held, replicas=wanted)
-    unavailable = intstr.floor(rollout.max_unavailable, wanted)
-    found = _step(wanted, unavailable, min(intstr.ceil(rollout.max_surge, wanted), wanted), live)
+    surge = min(intstr.ceil(rollout.max_surge, wanted), wanted)
+    # A percentage too small for a single pod must not bring the update to a standstill.
+    unavailable = intstr.floor(rollout.max_unavailable, wanted) or (0 if surge else 1)
+    found = _step(wanted, unavailable, surge, live)
     return Step(partition=max(found.partition, held), replicas=found.replicas)
 
 

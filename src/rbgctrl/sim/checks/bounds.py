@@ -134,8 +134,8 @@ class _Plan:
 def wanted_children(timeline: Timeline, users: Collection[str], *, slack: float = 0.5) -> list[str]:
     """Violations of: a controller deletes no workload and no instance that the group wants.
 
-    Judged by the group itself, not by the workload, which may have been scaled down by mistake. An instance with another
-    template than its set has, or had a moment ago, is not wanted as it is; nor can it be said of one that has an id
+    Judged by the group itself, not by the workload, which may have been scaled down by mistake. An instance with
+    another template than its set has, or had a moment ago, is not wanted as it is; nor can it be said of those with ids
     which of them is wanted.
 
     Args:
@@ -158,14 +158,9 @@ def wanted_children(timeline: Timeline, users: Collection[str], *, slack: float 
         if asked.user not in users or asked.request.verb is not Verb.DELETE or asked.code >= 300:
             continue
         child = last.get((asked.resource, asked.request.key))
+        replaced = asked.resource == _INSTANCES and child is not None and _outdated(child, templates, asked.at - slack)
         ours = asked.resource == _INSTANCES or asked.resource in _WORKLOADS.values()
-        if (
-            child is None
-            or not ours
-            or (asked.resource == _INSTANCES and _outdated(child, templates, asked.at - slack))
-        ):
-            continue
-        if _always(child, plans, owners, asked, slack):
+        if child is not None and ours and not replaced and _always(child, plans, owners, asked, slack):
             found.append(f"deleted although the group wants it: {asked}")
     return found
 

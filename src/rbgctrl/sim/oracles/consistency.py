@@ -216,8 +216,9 @@ class _Look:
             yield f"Ready is {ready}, expected {expected}; {self.verdict}"
         yield from (f"Ready does not name role {name}" for name in self.verdict.faults if name not in ready["message"])
         typed = msgspec.convert(self.group, RoleBasedGroup, dec_hook=dec_hook, strict=False)
-        if bool(ignored(typed)) != ("Degraded" in conditions):
-            yield f"not acted on: {ignored(typed)}, conditions: {sorted(conditions)}"
+        degraded = conditions.get("Degraded") or {"status": ""}
+        if degraded["status"] != str(bool(ignored(typed)) or not self.verdict.runnable):
+            yield f"Degraded is {degraded}, not acted on: {ignored(typed)}; {self.verdict}"
         if len(kept := self.owned(_REVISIONS, self.group)) > _KEPT_REVISIONS:
             yield f"{len(kept)} revisions are kept"
 
