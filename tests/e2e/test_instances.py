@@ -179,7 +179,7 @@ async def test_a_quota_that_refuses_pods_is_told_in_the_servers_words_and_heals(
 
 
 async def test_a_pod_on_a_lost_node_says_what_to_do_and_is_replaced_once_that_is_done(tmp_path: Path) -> None:
-    options = ClusterOptions(nodes=3, crds=(CRDS,), gang=False, node_grace=300.0)
+    options = ClusterOptions(nodes=3, crds=(CRDS,), gang=False)
     async with (
         Cluster(options, state=tmp_path / "cluster") as private,
         private.api() as api,

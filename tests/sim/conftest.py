@@ -10,7 +10,9 @@ import structlog
 
 from rbgctrl.sim.checks import ride_along
 
-pytest.register_assert_rewrite("e2e.test_group", "e2e.test_roles", "sim.support")
+pytest.register_assert_rewrite(
+    "e2e.test_group", "e2e.test_groupset", "e2e.test_instances", "e2e.test_roles", "e2e.test_warmup", "sim.support"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
@@ -22,7 +22,7 @@ from rbgctrl.plan.groupstatus import Fault, Outlook, held, notes, refusal, statu
 from rbgctrl.plan.ignored import ignored
 from rbgctrl.plan.model import Action, Delete, Patch, Plan
 from rbgctrl.plan.observed import observe
-from rbgctrl.plan.ports import NO_PORTS, PortRange
+from rbgctrl.plan.ports import NO_PORTS, PortRange, granted
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record_group
 from rbgctrl.plan.staleness import behind
@@ -160,7 +160,9 @@ def _children(node: GroupNode) -> Iterator[ObjectMeta]:
         yield from (item.metadata for item in role.former)
         if role.workload is not None:
             yield role.workload.metadata
-    yield from (item.metadata for item in node.orphans)
+        if role.adapter is not None and replicas.owned(role.adapter, node.group.uid):
+            yield role.adapter.metadata
+    yield from (item.metadata for item in (*node.orphans, *node.adapters))
 
 
 def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
@@ -181,7 +183,7 @@ def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
         if together.blocked and role.workload is None:
             continue
         try:
-            actions += _role_actions(found, role)
+            actions += _role_actions(found, role, granted(actions))
         except TemplateError as error:
             faults.append(Fault(role=name, reason=error.reason, message=str(error)))
     actions += _leftovers(node)
@@ -263,11 +265,22 @@ def _file(found: _Pass, mode: str, now: datetime) -> tuple[Action | None, float 
     return discovery.file(node, head, found.replicas, found.services, now)
 
 
-def _role_actions(found: _Pass, role: RoleNode) -> list[Action]:
-    """What one role needs. What stood behind it before goes first, with its pods, so that their names are free."""
+def _role_actions(found: _Pass, role: RoleNode, given: frozenset[int]) -> list[Action]:
+    """What one role needs. What stood behind it before goes first, with its pods, so that their names are free.
+
+    Args:
+        found: the pass.
+        role: the role.
+        given: ports that roles before it were given in this pass.
+
+    Raises:
+        TemplateError: its workload cannot be made.
+    """
     if role.former:
         return list(foreign.retire(role.former))
     request, live = found.requests[role.name], role.workload
+    if given:
+        request = replace(request, used_ports=_Either(request.used_ports, given))
     if live is not None and live.metadata.deleting:
         return []
     if roles.workload_type(role.spec) in FOREIGN_KINDS:
@@ -278,6 +291,16 @@ def _role_actions(found: _Pass, role: RoleNode) -> list[Action]:
     if live is not None and foreign.has_service(type(live)):
         wanted.append(apply_service(request, live, role.service))
     return [action for action in wanted if action is not None]
+
+
+class _Either(Container[int]):
+    """What is in one or the other."""
+
+    def __init__(self, *parts: Container[int]) -> None:
+        self._parts = parts
+
+    def __contains__(self, port: object) -> bool:
+        return any(port in part for part in self._parts)
 
 
 def _leftovers(node: GroupNode) -> list[Action]:

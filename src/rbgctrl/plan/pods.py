@@ -56,7 +56,10 @@ def create_pod(
     template = msgspec.json.decode(component.template)
     metadata = dict(template.get("metadata") or {})
     role_id = pod_role_id(instance, component.name, index)
-    identity = {
+    own = instance.metadata.labels
+    identity: dict[str, str] = {
+        # From the instance, whatever its template says: upstream gives all templates of a set those of one ordinal.
+        **{key: own[key] for key in (labels.ROLE_INSTANCE_INDEX, labels.STATEFUL_POD_NAME) if key in own},
         labels.ROLE_INSTANCE_NAME: instance.metadata.name,
         labels.COMPONENT_NAME: component.name,
         labels.COMPONENT_ID: str(index),

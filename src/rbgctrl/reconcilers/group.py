@@ -148,7 +148,7 @@ def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Contro
     controller.watch(
         informers.adapters,
         handlers.owner(RoleBasedGroup, controller=False),
-        predicates.generation | predicates.labels | predicates.spec_or_status,
+        predicates.generation | predicates.labels | predicates.spec_or_status | wiring.owners,
     )
     controller.watch(informers.profiles, _using(informers), predicates.generation)
     controller.watch(informers.revisions, handlers.owner(RoleBasedGroup), predicates.deleted)

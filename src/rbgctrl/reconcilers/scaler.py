@@ -96,7 +96,7 @@ def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Contro
     """Add the scaler to a manager; returns its controller."""
     controller, informers = wiring.controller(manager, NAME, events.COMPONENT_ADAPTER, ScalerReconciler, options)
     touched = predicates.generation | predicates.deleting
-    controller.watch(informers.adapters, handlers.itself, touched | predicates.labels | _owners)
+    controller.watch(informers.adapters, handlers.itself, touched | predicates.labels | wiring.owners)
     controller.watch(informers.groups, of_group(informers), touched)
     behind = of_workload(informers)
     controller.watch(informers.sets, behind)
@@ -104,13 +104,3 @@ def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Contro
         if kind is not None:
             controller.watch(kind, behind)
     return controller
-
-
-_owners = predicates.Predicate(
-    lambda change: (
-        change.old is None
-        or change.new is None
-        or change.old.metadata.owner_references != change.new.metadata.owner_references
-    ),
-    name="owners",
-)

@@ -11,9 +11,10 @@ from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.manager import Manager
+from rbgctrl.runtime.predicates import Predicate
 from rbgctrl.runtime.result import Reconciler
 
-__all__ = ["controller", "outdated"]
+__all__ = ["controller", "outdated", "owners"]
 
 Build = Callable[[Informers, Executor, Now], Reconciler]
 
@@ -51,3 +52,14 @@ def controller(
 def outdated(error: Exception) -> bool:
     """Whether a test in a JSON patch failed: what was decided on is not what is there, and nobody refused anything."""
     return isinstance(error, InvalidError) and not error.causes
+
+
+owners = Predicate(
+    lambda change: (
+        change.old is None
+        or change.new is None
+        or change.old.metadata.owner_references != change.new.metadata.owner_references
+    ),
+    name="owners",
+)
+"""Somebody else owns the object now, or nobody."""

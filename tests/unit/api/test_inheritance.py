@@ -63,7 +63,7 @@ MODE = ("metadata", "annotations", "discovery-mode")
 
 
 def test_a_field_that_is_left_stays_with_its_writer_and_the_rest_becomes_ours() -> None:
-    annotations = {".": {}, "f:discovery-mode": {}, "f:note": {}}
+    annotations: dict[str, Any] = {".": {}, "f:discovery-mode": {}, "f:note": {}}
     theirs = entry("manager", **{"f:metadata": {"f:annotations": annotations, "f:labels": {"f:x": {}}}, "f:spec": {}})
     merged, kept = inherited([theirs], V, "rbg-groupset", (MODE,)) or []
     assert (merged["manager"], kept["manager"]) == ("rbg-groupset", "manager")

@@ -17,6 +17,8 @@ from .instances import decide, settle
 from .world import World
 
 NAMESPACE = "ml"
+# Upstream has no RoleID, and gives the pods of a set the ordinal labels of one of them.
+OURS = (labels.ROLE_ID, labels.ROLE_INSTANCE_INDEX, labels.STATEFUL_POD_NAME)
 
 
 def _recorded(name: str) -> list[dict[str, Any]]:
@@ -55,12 +57,22 @@ def _pods(name: str, world: World) -> dict[str, tuple[dict[str, Any], dict[str, 
 @pytest.mark.parametrize("name", WITH_INSTANCES)
 def test_pods_have_the_recorded_names_labels_hosts_and_gates(name: str) -> None:
     for theirs, ours in _pods(name, _born(name)).values():
-        own = {key: value for key, value in ours["metadata"]["labels"].items() if key != labels.ROLE_ID}
-        assert own == theirs["metadata"]["labels"], "the hash of the revision included"
+        own = {key: value for key, value in ours["metadata"]["labels"].items() if key not in OURS}
+        recorded = {key: value for key, value in theirs["metadata"]["labels"].items() if key not in OURS}
+        assert own == recorded, "the hash of the revision included"
         told = {key: value for key, value in ours["metadata"]["annotations"].items() if key != labels.OWNER_GENERATION}
         assert told == (theirs["metadata"].get("annotations") or {})
         for field in ("hostname", "subdomain", "readinessGates"):
             assert ours["spec"].get(field) == theirs["spec"].get(field)
+
+
+@pytest.mark.parametrize("name", WITH_INSTANCES)
+def test_every_pod_has_the_ordinal_of_its_own_instance(name: str) -> None:
+    world = _born(name)
+    for item in world.all(Pod):
+        instance = world.body(RoleInstance, item.metadata.labels[labels.ROLE_INSTANCE_NAME])["metadata"]["labels"]
+        for key in (labels.ROLE_INSTANCE_INDEX, labels.STATEFUL_POD_NAME):
+            assert item.metadata.labels.get(key) == instance.get(key)
 
 
 @pytest.mark.parametrize("name", WITH_INSTANCES)

@@ -173,7 +173,8 @@ class Witness:
             stored = self._storage.get(request.kind.resource, request.key)
             if stored is None or not outcome_unknown(response):
                 return None
-            return Wrote(request, int(stored["metadata"]["resourceVersion"]), stored["metadata"]["uid"])
+            meta = stored["metadata"]  # the body tells which informers would show it
+            return Wrote(request, int(meta["resourceVersion"]), meta["uid"], msgspec.json.encode(stored))
         return None
 
     def _blame(self, sentence: str) -> None:

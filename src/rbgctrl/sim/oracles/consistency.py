@@ -109,9 +109,10 @@ class _Look:
         for name, default in assumed.items():
             if spec["updateStrategy"].get(name, default) != update.get(name, default):
                 yield f"{where}: {name} is {spec['updateStrategy'].get(name)}, the role says {update.get(name)}"
-        (component,) = spec["roleInstanceTemplate"]["components"]
-        if _images(component["template"]) != _images(role["standalonePattern"]["template"]):
-            yield f"{where}: its template has images {_images(component['template'])}"
+        built = {item["name"]: _images(item["template"]) for item in spec["roleInstanceTemplate"]["components"]}
+        for name, images in _declared(role).items():
+            if not images.items() <= built.get(name, {}).items():
+                yield f"{where}: its template has images {built.get(name)}"
         missing = (role.get("labels") or {}).items() - (live["metadata"].get("labels") or {}).items()
         mine = {labels.GROUP_NAME, labels.ROLE_NAME, labels.GROUP_UID, labels.ROLE_TYPE}
         yield from (f"{where}: has no label {key}={value}" for key, value in sorted(missing) if key not in mine)
@@ -125,7 +126,9 @@ class _Look:
         selector = {labels.GROUP_NAME: self.key.name, labels.ROLE_NAME: role["name"]}
         if service is None:
             yield f"service {name} is missing"
-        elif service["spec"].get("selector") != selector or not service["spec"].get("publishNotReadyAddresses"):
+        elif not selector.items() <= (service["spec"].get("selector") or {}).items() or not service["spec"].get(
+            "publishNotReadyAddresses"
+        ):
             yield f"service {name} selects {service['spec'].get('selector')}"
         elif live["metadata"]["uid"] not in _owners(service):
             yield f"service {name} is not owned by its set"
@@ -182,13 +185,19 @@ class _Look:
             yield f"set {name} has no revision {update}"
 
     def _pods(self, item: Obj) -> Iterator[str]:
-        (component,) = item["spec"]["components"]
+        kind = item["metadata"]["labels"].get(labels.ROLE_TYPE, labels.ROLE_TYPE_COMPONENTS)
+        wanted = {
+            names.pod(_name(item), component["name"], index, kind): component
+            for component in item["spec"]["components"]
+            for index in range(component.get("size", 1))
+        }
         pods = self.owned("pods", item)
-        if list(map(_name, pods)) != [_name(item)]:
+        if sorted(map(_name, pods)) != sorted(wanted):
             yield f"instance {_name(item)} has pods {list(map(_name, pods))}"
         for pod in pods:
-            if _images(pod) != _images(component["template"]):
-                yield f"pod {_name(pod)} has images {_images(pod)}, its instance says {_images(component['template'])}"
+            declared = _images(wanted[_name(pod)]["template"]) if _name(pod) in wanted else {}
+            if _images(pod) != declared:
+                yield f"pod {_name(pod)} has images {_images(pod)}, its instance says {declared}"
         up = bool(pods) and all(_condition(pod, "Ready") for pod in pods)
         if _instance_ready(item) != up:
             yield f"instance {_name(item)} says ready {_instance_ready(item)}, its pods say {up}"
@@ -268,6 +277,17 @@ def _revision(item: Obj) -> str:
 
 def _images(pod: Obj) -> dict[str, str]:
     return {item["name"]: item.get("image", "") for item in pod["spec"]["containers"]}
+
+
+def _declared(role: Obj) -> dict[str, dict[str, str]]:
+    """Images of each component as far as the role itself says them, without patches or other templates."""
+    alone, many = role.get("standalonePattern") or {}, role.get("leaderWorkerPattern") or {}
+    parts = {part["name"]: part for part in (role.get("customComponentsPattern") or {}).get("components") or ()}
+    if many and not (many.get("leaderTemplatePatch") or many.get("workerTemplatePatch")):
+        parts |= dict.fromkeys(("leader", "worker") if many.get("size", 1) > 1 else ("leader",), many)
+    if alone:
+        parts[role["name"]] = alone
+    return {name: _images(part["template"]) for name, part in parts.items() if part.get("template")}
 
 
 def _condition(obj: Obj, kind: str) -> bool:

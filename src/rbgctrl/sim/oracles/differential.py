@@ -199,18 +199,25 @@ def _blinded(state: State, seam: Held) -> State:
     for place in seam.instances | seam.labelled:
         _identity_only(found, place)
     for place in seam.instances:
-        for made in (place, place.replace(_INSTANCES, "pods")):
+        pods = [made for made in found if made.startswith("pods ") and _instance_of(found[made]) == place]
+        for made in (place, *pods):
             if made in found:
                 found[made] = {key: value for key, value in found[made].items() if key != "spec"}
-        _identity_only(found, place.replace(_INSTANCES, "pods"))
+        for made in pods:
+            _identity_only(found, made)
+            _without_status(found, made, frozenset(("containerStatuses",)))
         found.pop(place.replace(_INSTANCES, f"{_REVISIONS} of {RoleInstance.KIND.kind}"), None)
         _without_status(found, place, frozenset(("currentRevision", "updateRevision")))
-        _without_status(found, place.replace(_INSTANCES, "pods"), frozenset(("containerStatuses",)))
     for place in seam.sets:
         _without_status(found, place, _COUNTERS)
     for place in [place for place in found if place.startswith(f"{_GROUPS} ")]:
         found[place] = _without_updated(found[place], seam.roles)
     return found
+
+
+def _instance_of(pod: Obj) -> Place:
+    meta = pod["metadata"]
+    return f"{_INSTANCES} {meta['namespace']}/{(meta.get('labels') or {}).get(labels.ROLE_INSTANCE_NAME)}"
 
 
 def _identity_only(state: State, place: Place) -> None:
