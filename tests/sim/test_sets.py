@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from e2e import test_sets as scenarios
+from e2e.support import is_ready
 from e2e.support.groups import V1ALPHA2, pods
 from e2e.test_sets import INSTANCE, NEW, SET, change, images, instance_set, roll, settled, stalled, uids, warnings
 from hack.controlplane.waiting import eventually
@@ -206,7 +207,8 @@ async def test_a_hook_is_told_and_waited_for_before_an_instance_goes() -> None:
     async with world() as w:
         body = instance_set(w.namespace, 2, pattern="Stateless")
         body["metadata"]["labels"]["drain"] = "needed"
-        body["spec"]["lifecycle"] = {"preDelete": {"labelsHandler": {"drain": "needed"}}}
+        hook = {"labelsHandler": {"drain": "needed"}, "markPodNotReady": True}
+        body["spec"]["lifecycle"] = {"preDelete": hook}
         await w.api.create(body)
         await settled(w.api, w.namespace, 2)
         await change(w.api, w.namespace, replicas=1)
@@ -218,7 +220,9 @@ async def test_a_hook_is_told_and_waited_for_before_an_instance_goes() -> None:
 
         (name,) = await eventually(leaving, 20, what="one is to go")
         await w.sleep(600)
-        assert len(await pods(w.api, w.namespace)) == 2
+        serving = {found: is_ready(pod) for found, pod in (await pods(w.api, w.namespace)).items()}
+        assert len(serving) == 2
+        assert [found for found, ready in serving.items() if not ready] == [f"{name}-main-0"], "out of service already"
         await w.api.merge(*INSTANCE, name, {"metadata": {"labels": {"drain": "done"}}}, namespace=w.namespace)
         await settled(w.api, w.namespace, 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from rbgctrl.api import conditions
+from rbgctrl.api import conditions, labels
 from rbgctrl.api.core import Pod
 from rbgctrl.graph.nodes import InstanceNode
 from rbgctrl.plan.conditions import stamp
@@ -22,19 +22,22 @@ _WAITING: Final = '[{"userAgent":"Lifecycle","key":"InstanceReady"}]'
 def handshake(node: InstanceNode, now: datetime) -> list[Action]:
     """Open or close the gates of all pods together, in one status patch per pod and only where something changes.
 
-    A gate that was never written is closed to the kubelet, so a starting pod needs no write until all are up.
+    A gate that was never written is closed to the kubelet, so a starting pod needs no write until all are up. An
+    instance that its set holds back has all of them closed.
     """
     spec = node.instance.spec
     pods = [pod.pod for pod in node.pods if active(pod.pod)]
     alone = spec is not None and spec.ready_policy == "None"
-    together = all(containers_ready(pod) for pod in pods)
+    held = node.instance.metadata.annotations.get(labels.INSTANCE_HELD_BACK) == "true"
+    together = not held and all(containers_ready(pod) for pod in pods)
+    reason = "its set holds the instance back" if held else "another pod of the instance is not ready"
     actions: list[Action] = []
     for pod in pods:
-        opened = containers_ready(pod) if alone else together
+        opened = containers_ready(pod) if alone and not held else together
         if opened and not all(pod.is_true(gate) for gate in GATES):
             actions.append(_open_gates(pod, now))
-        elif not opened and not alone and pod.is_true(conditions.POD_INSTANCE_READY):
-            actions.append(_close_gate(pod, now))
+        elif not opened and (held or not alone) and pod.is_true(conditions.POD_INSTANCE_READY):
+            actions.append(_close_gate(pod, reason, now))
     return actions
 
 
@@ -49,7 +52,7 @@ def _open_gates(pod: Pod, now: datetime) -> Patch:
     return _pod_patch(pod, opened, "every pod of the instance is up")
 
 
-def _close_gate(pod: Pod, now: datetime) -> Patch:
+def _close_gate(pod: Pod, reason: str, now: datetime) -> Patch:
     closed = [
         _pod_condition(pod, conditions.POD_INSTANCE_READY, "False", "", _WAITING, now),
         _pod_condition(
@@ -57,11 +60,11 @@ def _close_gate(pod: Pod, now: datetime) -> Patch:
             conditions.POD_READY,
             "False",
             conditions.READINESS_GATES_NOT_READY,
-            f"{conditions.POD_INSTANCE_READY} is False: another pod of the instance is not ready",
+            f"{conditions.POD_INSTANCE_READY} is False: {reason}",
             now,
         ),
     ]
-    return _pod_patch(pod, closed, "a pod of the instance is down")
+    return _pod_patch(pod, closed, reason)
 
 
 def _pod_condition(pod: Pod, kind: str, status: str, reason: str, message: str, now: datetime) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hack.controlplane.waiting import eventually
 from rbgctrl.api import labels
 from rbgctrl.cli import main
 from unit.cli import scene
@@ -139,11 +141,16 @@ def test_watching_follows_a_kind_from_the_moment_on_that_a_role_is_of_it(
 
     def become_ready() -> None:
         server.watched.wait()
-        server.put(GROUPS, scene.group(ready=True) | {"spec": found[GROUPS][0]["spec"]})
+        spec = found[GROUPS][0]["spec"]
+        server.put(GROUPS, scene.group() | {"spec": spec})
+        asked = eventually(
+            lambda: "/apis/apps/v1/namespaces/ml/deployments" in server.asked, 20, what="the kind is read"
+        )
+        asyncio.run(asked)
+        server.put(GROUPS, scene.group(ready=True) | {"spec": spec})
 
     with _beside(become_ready):
         assert run("tree", "llm", "--watch", "--ready") == 0
-    assert "/apis/apps/v1/namespaces/ml/deployments" in server.asked
     assert "web" in capsys.readouterr().out
 
 

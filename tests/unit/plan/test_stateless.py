@@ -287,6 +287,8 @@ def test_one_whose_pods_were_taken_out_of_service_is_not_kept_but_replaced(world
     world.settle()
     (waiting,) = [name for name in found if _labels(world, name)[STATE] == "PreparingDelete"]
     assert world.body(RoleInstance, waiting)["metadata"]["annotations"][labels.INSTANCE_HELD_BACK] == "true"
+    gates = {item["type"]: item["status"] for item in world.body(Pod, waiting)["status"]["conditions"]}
+    assert (gates["InstancePodReady"], gates["Ready"]) == ("False", "False")
     world.put(RoleInstanceSet, _set(2, lifecycle=hook))
     world.settle()
     assert _labels(world, waiting)[STATE] == "PreparingDelete"

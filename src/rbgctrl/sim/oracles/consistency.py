@@ -281,12 +281,13 @@ def _images(pod: Obj) -> dict[str, str]:
 
 def _declared(role: Obj) -> dict[str, dict[str, str]]:
     """Images of each component as far as the role itself says them, without patches or other templates."""
-    alone, many = role.get("standalonePattern") or {}, role.get("leaderWorkerPattern") or {}
-    parts = {part["name"]: part for part in (role.get("customComponentsPattern") or {}).get("components") or ()}
-    if many and not (many.get("leaderTemplatePatch") or many.get("workerTemplatePatch")):
-        parts |= dict.fromkeys(("leader", "worker") if many.get("size", 1) > 1 else ("leader",), many)
-    if alone:
-        parts[role["name"]] = alone
+    if (alone := role.get("standalonePattern")) is not None:
+        parts = {role["name"]: alone}
+    elif (many := role.get("leaderWorkerPattern")) is not None:
+        patched = many.get("leaderTemplatePatch") or many.get("workerTemplatePatch")
+        parts = {} if patched else dict.fromkeys(("leader", "worker")[: many.get("size", 1)], many)
+    else:
+        parts = {part["name"]: part for part in (role.get("customComponentsPattern") or {}).get("components") or ()}
     return {name: _images(part["template"]) for name, part in parts.items() if part.get("template")}
 
 
