@@ -89,6 +89,7 @@ class SetNode:
         instances: instances it controls, by ordinal, then name.
         revisions: its ControllerRevisions, oldest first.
         squatters: ordinals whose instance name is held by an instance of somebody else.
+        leaving: ordinals whose instance name is held by one of somebody else that goes away by itself.
         orphans: instances that nobody controls and that are the set's by name and labels: it may adopt them.
         orphan_revisions: ControllerRevisions that nobody controls and that are the set's by name and hash.
         spent: ids of stateless instances that were there and are gone, as far as anybody remembers.
@@ -98,6 +99,7 @@ class SetNode:
     instances: tuple[InstanceNode, ...] = ()
     revisions: tuple[ControllerRevision, ...] = ()
     squatters: frozenset[int] = frozenset()
+    leaving: frozenset[int] = frozenset()
     orphans: tuple[InstanceNode, ...] = ()
     orphan_revisions: tuple[ControllerRevision, ...] = ()
     spent: frozenset[str] = frozenset()

@@ -237,17 +237,19 @@ def _set(sources: Sources, found: RoleInstanceSet) -> SetNode:
     instances.sort(key=lambda node: (node.ordinal, node.instance.key))
     orphans = _orphans(sources, found)
     held = {node.ordinal for node in (*instances, *orphans)}
-    squatters = frozenset(
-        ordinal
+    others = {
+        ordinal: other
         for ordinal in range(found.spec.replicas if found.spec and found.spec.replicas is not None else 1)
         if ordinal not in held
-        and sources.instances.get(Key(found.key.namespace, names.instance(found.metadata.name, ordinal))) is not None
-    )
+        and (other := sources.instances.get(Key(found.key.namespace, names.instance(found.metadata.name, ordinal))))
+    }
+    leaving = frozenset(ordinal for ordinal, other in others.items() if _leaving(found, other))
     return SetNode(
         set=found,
         instances=tuple(instances),
         revisions=_revisions(sources, found.uid),
-        squatters=squatters,
+        squatters=frozenset(others) - leaving,
+        leaving=leaving,
         orphans=orphans,
         orphan_revisions=tuple(
             item
@@ -255,6 +257,13 @@ def _set(sources: Sources, found: RoleInstanceSet) -> SetNode:
             if not item.metadata.deleting
         ),
     )
+
+
+def _leaving(found: RoleInstanceSet, item: RoleInstance) -> bool:
+    """Whether an instance goes away by itself: it was deleted, or belongs to an earlier set of that name."""
+    owner = item.metadata.controller()
+    namesake = owner is not None and (owner.kind, owner.name) == (found.KIND.kind, found.metadata.name)
+    return item.metadata.deleting or namesake
 
 
 def _orphans(sources: Sources, found: RoleInstanceSet) -> tuple[InstanceNode, ...]:

@@ -19,7 +19,7 @@ from rbgctrl.graph.nodes import GroupNode, RoleNode
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.observed import Observed, observe
-from rbgctrl.plan.patience import rest
+from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.topology import movements
 
 __all__ = ["Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
@@ -100,8 +100,9 @@ def _pause(node: GroupNode, fresh: RoleBasedGroupStatus, outlook: Outlook, now: 
     if found.status is None:
         # A group that was just created says nothing until it is ready, faulty, or slow.
         born = found.metadata.creation_timestamp
-        quiet = not outlook.faults and not _true(fresh, conditions.READY) and not _true(fresh, conditions.DEGRADED)
-        return rest((born, *movements(node)), now, born) if quiet else None
+        if outlook.faults or _true(fresh, conditions.READY) or _true(fresh, conditions.DEGRADED):
+            return None
+        return rest((born, *movements(node)), now, born) if outlook.waiting else youth(born, now)
     acted_on = [(item.type, item.status, item.reason) for item in fresh.conditions or ()]
     same = acted_on == [(item.type, item.status, item.reason) for item in found.status.conditions or ()]
     if not same or found.status.observed_generation != fresh.observed_generation:

@@ -15,8 +15,8 @@ from rbgctrl.graph.nodes import ComponentNode, InstanceNode
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action, Patch
 from rbgctrl.plan.outdated import at
-from rbgctrl.plan.patience import rest
-from rbgctrl.plan.podstate import active, pod_ready, trouble
+from rbgctrl.plan.patience import rest, youth
+from rbgctrl.plan.podstate import STARTING, active, pod_ready, trouble
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.slots import Slots
 
@@ -24,6 +24,8 @@ __all__ = ["Outlook", "news", "status"]
 
 _MOST_NAMES = 5
 _MOST_REASONS = 4
+_BEING_CREATED = "being created"
+_ORDINARY = frozenset((_BEING_CREATED, *STARTING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,8 @@ def status(
     if not changed:
         return (), None
     born = found.metadata.creation_timestamp
+    if found.status is None and _starting(node, slots, outlook) and (pause := youth(born, now)) is not None:
+        return (), pause
     if _may_wait(found.status, fresh) and (pause := rest(_movements(node), now, born)) is not None:
         return (), pause
     patch = Patch(
@@ -127,6 +131,12 @@ def _may_wait(stored: RoleInstanceStatus | None, fresh: RoleInstanceStatus) -> b
     )
 
 
+def _starting(node: InstanceNode, slots: Slots, outlook: Outlook) -> bool:
+    """Whether pods are missing, and for no other reason than that starting takes its time."""
+    reasons = set(_reasons(node, slots, outlook))
+    return bool(reasons) and reasons <= _ORDINARY and not outlook.conditions
+
+
 def _movements(node: InstanceNode) -> Iterator[str | None]:
     """When the instance or one of its pods last changed visibly."""
     yield node.instance.metadata.creation_timestamp
@@ -161,17 +171,23 @@ def _never_updated(found: RoleInstance) -> bool:
 
 def _not_ready(node: InstanceNode, slots: Slots, outlook: Outlook) -> str:
     """Which pods are not ready, and why, those with the same reason together; ``""`` when all are."""
+    found = _reasons(node, slots, outlook)
+    told = [f"{_listed(pods)} ({why})" for why, pods in found.items()]
+    left = sum(len(pods) for pods in list(found.values())[_MOST_REASONS:])
+    more = [f"{left} more"] if left else []
+    return f"not ready: {', '.join((*told[:_MOST_REASONS], *more))}" if told else ""
+
+
+def _reasons(node: InstanceNode, slots: Slots, outlook: Outlook) -> dict[str, list[str]]:
+    """Names of pods that are not ready, by reason."""
     found: dict[str, list[str]] = {}
     for slot in slots:
         if any(pod_ready(pod.pod) for pod in slot.pods):
             continue
         pod = next(iter(slot.pods), None)
-        why = trouble(pod.pod, node.hosts) if pod is not None else outlook.waits.get(slot.name, "being created")
+        why = trouble(pod.pod, node.hosts) if pod is not None else outlook.waits.get(slot.name, _BEING_CREATED)
         found.setdefault(why, []).append(slot.name)
-    told = [f"{_listed(pods)} ({why})" for why, pods in found.items()]
-    left = sum(len(pods) for pods in list(found.values())[_MOST_REASONS:])
-    more = [f"{left} more"] if left else []
-    return f"not ready: {', '.join((*told[:_MOST_REASONS], *more))}" if told else ""
+    return found
 
 
 def _listed(pods: list[str]) -> str:

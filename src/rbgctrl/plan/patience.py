@@ -14,7 +14,7 @@ from datetime import datetime
 
 from rbgctrl.plan.conditions import parse_time
 
-__all__ = ["PATIENCE", "PERIOD", "rest"]
+__all__ = ["PATIENCE", "PERIOD", "rest", "youth"]
 
 PATIENCE = 2.0
 """Seconds without movement before counters are written."""
@@ -46,3 +46,12 @@ def rest(moments: Iterable[str | None], now: datetime, born: str | None = None) 
     if life >= PERIOD and life % PERIOD < _OPEN:
         return None
     return min(pause, PERIOD - life % PERIOD)
+
+
+def youth(born: str | None, now: datetime) -> float | None:
+    """Seconds for which an object is new and says nothing of its own accord; None when it is not new any more.
+
+    What is being made changes quickly, and whoever made it knows that it is not there yet.
+    """
+    life = (now - parse_time(born)).total_seconds() if born is not None else PERIOD
+    return PERIOD - life if 0 <= life < PERIOD else None

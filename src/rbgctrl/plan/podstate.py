@@ -11,6 +11,7 @@ from rbgctrl.api.core import Node, Pod
 __all__ = [
     "GATES",
     "OUT_OF_SERVICE",
+    "STARTING",
     "active",
     "containers_ready",
     "lost",
@@ -22,6 +23,9 @@ __all__ = [
 
 GATES: Final = (conditions.POD_INPLACE_UPDATE_READY, conditions.POD_INSTANCE_READY)
 """Readiness gates every pod of an instance carries: not being updated in place, and every sibling ready too."""
+_STARTS, _UNSCHEDULED, _WAITS = "starting", "not scheduled yet", "waits for the other pods"
+STARTING: Final = frozenset((_STARTS, _UNSCHEDULED, _WAITS))
+"""What :func:`trouble` says of a pod with which nothing is wrong."""
 OUT_OF_SERVICE: Final = "node.kubernetes.io/out-of-service"
 """Taint by which a person says that a node is really down, so that its pods may be removed by force."""
 
@@ -88,7 +92,7 @@ def trouble(pod: Pod, hosts: Mapping[str, Node | None] | None) -> str:
     if scheduled is not None and not scheduled.true:
         return f"not scheduled: {scheduled.message or scheduled.reason or 'no word from the scheduler'}"
     if pod.status.phase != "Running":
-        return "starting" if pod.spec.node_name else "not scheduled yet"
+        return _STARTS if pod.spec.node_name else _UNSCHEDULED
     started = pod.condition(conditions.CONTAINERS_READY)
     if started is None or not started.true:
         return (started.message if started is not None else "") or "its containers are not ready"
@@ -96,7 +100,7 @@ def trouble(pod: Pod, hosts: Mapping[str, Node | None] | None) -> str:
     foreign = [gate for gate in closed if gate not in GATES]
     if foreign:
         return f"readiness gate {', '.join(foreign)} is not True"
-    return "waits for the other pods" if closed else "not ready"
+    return _WAITS if closed else "not ready"
 
 
 def _terminating(pod: Pod, hosts: Mapping[str, Node | None] | None) -> str:

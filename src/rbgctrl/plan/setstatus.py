@@ -14,7 +14,7 @@ from rbgctrl.plan.conditions import changes, find, merge, parse_time
 from rbgctrl.plan.members import instance_ready, revision_of, wanted_replicas
 from rbgctrl.plan.model import Action, Note, Patch, Severity, Subject
 from rbgctrl.plan.observed import selector_text
-from rbgctrl.plan.patience import rest
+from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.revision import Revision, short
 from rbgctrl.plan.setfaults import Trouble
 from rbgctrl.plan.setpass import Pass
@@ -86,6 +86,9 @@ def status(
     if not changed:
         return (), None
     born = found.metadata.creation_timestamp
+    quiet = found.status is None and not fresh.conditions and not _complete(fresh, wanted)
+    if quiet and (pause := youth(born, now)) is not None:
+        return (), pause
     waits = _may_wait(found.status, fresh, wanted)
     if waits and (pause := rest(_movements(node), now, born)) is not None:
         return (), pause

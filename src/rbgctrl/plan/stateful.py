@@ -107,7 +107,7 @@ def _scale(node: SetNode, kept: Sequence[InstanceNode], wanted: int) -> _Scale:
     taken = node.squatters | {item.ordinal for item in node.instances if item.ordinal not in held}
     missing = [ordinal for ordinal in range(wanted) if ordinal not in held]
     blocked = tuple(ordinal for ordinal in missing if ordinal in taken)
-    create = [ordinal for ordinal in missing if ordinal not in taken]
+    create = [ordinal for ordinal in missing if ordinal not in taken and ordinal not in node.leaving]
     condemned = sorted((item for item in kept if item.ordinal >= wanted), key=lambda item: -item.ordinal)
     condemned = [item for item in condemned if not item.instance.metadata.deleting]
     if spec.pod_management_policy in ("", "OrderedReady"):

@@ -10,11 +10,11 @@ import pytest
 
 from rbgctrl.api.core import ConfigMap, Pod
 from rbgctrl.api.groups import RoleBasedGroup
-from rbgctrl.api.instances import RoleInstanceSet, RoleInstanceSetSpec, RoleInstanceSetStatus
+from rbgctrl.api.instances import RoleInstance, RoleInstanceSet, RoleInstanceSetSpec, RoleInstanceSetStatus
 from rbgctrl.api.meta import ObjectMeta
 from rbgctrl.plan.model import Patch
 from rbgctrl.plan.observed import observe
-from rbgctrl.plan.patience import PATIENCE, rest
+from rbgctrl.plan.patience import PATIENCE, PERIOD, rest, youth
 
 from .world import NOW, World, group, role
 
@@ -57,12 +57,35 @@ def test_a_status_waits_until_nothing_has_moved_for_two_seconds_and_a_clock_that
     assert rest([None, "2020-01-01T00:00:00Z", moment], NOW) == pause
 
 
+def test_what_moves_on_and_on_is_told_of_once_in_a_while() -> None:
+    moved = NOW.isoformat()
+    ages = range(61)
+    written = [age for age in ages if rest([moved], NOW, (NOW - timedelta(seconds=age)).isoformat()) is None]
+    assert written == [15, 30, 45, 60]
+    assert rest([moved], NOW, (NOW - timedelta(seconds=14)).isoformat()) == 1, "it is looked at again in time"
+
+
+def test_a_birth_in_which_all_goes_as_it_should_is_not_commented_for_a_quarter_of_a_minute() -> None:
+    world = World()
+    world.put(RoleBasedGroup, group("llm", role("a", 2)))
+    world.settle(kubelet=False)
+    kinds = (RoleBasedGroup, RoleInstanceSet, RoleInstance)
+    assert not [kind for kind in kinds for name in world.names(kind) if "status" in world.body(kind, name)]
+    assert youth(NOW.isoformat(), NOW) == PERIOD
+    world.pass_time(PERIOD)
+    world.settle(kubelet=False)
+    assert all("status" in world.body(kind, name) for kind in kinds for name in world.names(kind))
+
+
 def test_readiness_is_told_at_once_and_counters_of_what_moves_are_not() -> None:
     world = World()
     world.put(RoleBasedGroup, group("llm", role("a", 3)))
+    for _ in range(2):
+        world.settle(kubelet=False)
+        world.pass_time(PERIOD)
     world.settle(kubelet=False)
     world.writes.clear()
-    world.pass_time(600)
+    world.pass_time(605)
     world.run_pods(ready=lambda name: name == "llm-a-0")
     for _ in range(3):  # no time passes between these
         for plan in world.plan_all():

@@ -136,6 +136,8 @@ def test_a_finalizer_that_holds_a_pod_is_named_until_it_is_gone(world: World) ->
 def test_many_pods_with_the_same_reason_are_one_phrase(world: World) -> None:
     world.put(RoleInstance, instance(component(size=9)))
     settle(world, kubelet=False)
+    world.pass_time(20)
+    settle(world, kubelet=False)
     assert message(world).count("(") == 1
     assert "main-4 and 4 more (not scheduled yet)" in message(world)
 

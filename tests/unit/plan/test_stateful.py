@@ -393,6 +393,23 @@ def test_expressions_select_too(world: World) -> None:
     assert "engine-0" in patched(decide(world))
 
 
+@pytest.mark.parametrize("why", ["of an earlier set", "deleted"])
+def test_a_name_that_is_about_to_be_free_is_waited_for_without_a_word(world: World, why: str) -> None:
+    reference = {"apiVersion": "workloads.x-k8s.io/v1alpha2", "kind": "RoleInstanceSet", "name": NAME, "uid": "old"}
+    owners = [{**reference, "controller": True}] if why == "of an earlier set" else []
+    body: dict[str, Any] = {"metadata": {"name": "engine-0", "ownerReferences": owners}, "spec": {"components": []}}
+    world.put(RoleInstance, body)
+    if why == "deleted":
+        world.body(RoleInstance, "engine-0")["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    world.put(RoleInstanceSet, instance_set(2))
+    found = decide(world)
+    assert created(found) == ["engine-1"]
+    assert not [note for note in found.notes if note.severity is Severity.WARNING]
+    world.remove(RoleInstance, "engine-0")
+    world.settle()
+    assert world.names(RoleInstance) == ["engine-0", "engine-1"]
+
+
 # What does not go away ------------------------------------------------------------------------------------------------
 
 

@@ -211,46 +211,33 @@ class World:
 
     def _act(self, action: Action) -> None:
         shelf = self.shelves[action.kind]
-        objects = shelf.objects
         shelf.decoded.pop(action.key, None)
-        stored = objects.get(action.key)
+        stored = shelf.objects.get(action.key)
         match action:
             case Create():
                 assert stored is None, f"{action.key} exists"
                 self._store(action.kind, action.key, _plain(action.body))
-            case Apply():
-                if stored is None:
-                    assert not action.uid, "an apply with a uid never creates"
-                    self._store(action.kind, action.key, _plain(action.body))
-                else:
-                    assert stored["metadata"]["uid"] == action.uid
-                    before = msgspec.json.encode(stored.get("spec"))
-                    _merge(stored, _plain(action.body))
-                    if msgspec.json.encode(stored.get("spec")) != before:
-                        stored["metadata"]["generation"] += 1
-            case Patch():
-                if stored is None and (action.kind, action.key, action.uid) in self._deleted:
-                    return  # decided before another plan deleted it, which the executor takes for done
+            case Apply() if stored is None:
+                assert not action.uid, "an apply with a uid never creates"
+                self._store(action.kind, action.key, _plain(action.body))
+            case Patch() if stored is None:
+                # Decided before another plan deleted it, which the executor takes for done.
+                assert (action.kind, action.key, action.uid) in self._deleted
+            case Apply() | Patch():
                 assert stored is not None
                 assert stored["metadata"]["uid"] == action.uid
-                body = _plain(action.body)
-                before = msgspec.json.encode(stored.get("spec"))
-                if action.type is PatchType.STRATEGIC:
-                    _merge_conditions(stored, body["status"]["conditions"])
-                elif action.type is PatchType.JSON:
-                    _operate(stored, body)
-                else:
-                    _merge(stored, body)
-                if msgspec.json.encode(stored.get("spec")) != before:
-                    stored["metadata"]["generation"] += 1
-            case Delete():
-                if stored is not None:
-                    assert stored["metadata"]["uid"] == action.uid
-                    if stored["metadata"].get("finalizers"):
-                        stored["metadata"].setdefault("deletionTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
-                    else:
-                        del objects[action.key]
-                    self._deleted.add((action.kind, action.key, action.uid))
+                _change(stored, action)
+            case Delete() if stored is not None:
+                assert stored["metadata"]["uid"] == action.uid
+                self._delete(shelf, action)
+
+    def _delete(self, shelf: Shelf[Any], action: Delete) -> None:
+        metadata = shelf.objects[action.key]["metadata"]
+        if metadata.get("finalizers"):
+            metadata.setdefault("deletionTimestamp", self.now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        else:
+            del shelf.objects[action.key]
+        self._deleted.add((action.kind, action.key, action.uid))
 
     def _store(self, kind: type[Resource], key: Key, body: dict[str, Any]) -> None:
         number = next(self._ids)
@@ -310,6 +297,20 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+
+
+def _change(stored: dict[str, Any], action: Apply | Patch) -> None:
+    """Apply or patch; another spec is another generation."""
+    body, before = _plain(action.body), msgspec.json.encode(stored.get("spec"))
+    how = action.type if isinstance(action, Patch) else PatchType.MERGE
+    if how is PatchType.STRATEGIC:
+        _merge_conditions(stored, body["status"]["conditions"])
+    elif how is PatchType.JSON:
+        _operate(stored, body)
+    else:
+        _merge(stored, body)
+    if msgspec.json.encode(stored.get("spec")) != before:
+        stored["metadata"]["generation"] += 1
 
 
 def _plain(body: Any) -> Any:
