@@ -33,6 +33,7 @@ _SPEC = {"containers": [{"name": "main", "image": "registry.example/engine:1"}]}
 _IN_FLIGHT = 16
 _REST = 5.0  # longer than any status waits for things to come to rest
 _PATIENCE = 300.0
+_LOOK = 0.5  # more often, and looking costs the server more than what is looked at
 _REQUESTS = 50  # for the whole life of a group
 _MEGABYTES = 150
 _CPU = 28.0
@@ -165,7 +166,7 @@ async def _create_deployments(api: Api, groups: int) -> None:
         found = await api.items("v1", "Pod", _DEPLOYED)
         return len(found) == groups * _PODS and all(map(_is_ready, found))
 
-    await eventually(all_ready, _PATIENCE, what="every pod of the Deployments is Ready", interval=0.2)
+    await eventually(all_ready, _PATIENCE, what="every pod of the Deployments is Ready", interval=_LOOK)
 
 
 async def _emptied(api: Api, namespace: str) -> None:
@@ -178,7 +179,7 @@ async def _ready(api: Api, api_version: str, kind: str, namespace: str) -> None:
     async def all_ready() -> bool:
         return all(map(_is_ready, await api.items(api_version, kind, namespace)))
 
-    await eventually(all_ready, _PATIENCE, what=f"every {kind} is Ready", interval=0.2)
+    await eventually(all_ready, _PATIENCE, what=f"every {kind} is Ready", interval=_LOOK)
 
 
 def _is_ready(found: Manifest) -> bool:

@@ -156,7 +156,7 @@ async def test_the_readiness_flip_of_one_pod_writes_only_what_changes() -> None:
         pod = Key(w.namespace, "llm-a-1")
         await w.client.patch(Pod, pod, down, type=PatchType.STRATEGIC, subresource="status")
         await w.sleep(1)
-        # The kubelet soon finds it ready again, so it flips twice. Each time its gates, its instance, the set, the group:
-        # what lies on its way and nothing beside it.
+        # The kubelet soon finds it ready again, so it flips twice. Each time its gates, its instance, the set, the
+        # group: what lies on its way and nothing beside it.
         kinds = ("Pod", "RoleInstance", "RoleInstanceSet", "RoleBasedGroup")
         assert w.writes() - before == {("patch", kind): 2 for kind in kinds}

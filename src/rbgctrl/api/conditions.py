@@ -81,8 +81,10 @@ ROLE_NOT_READY: Final = "RoleNotReady"
 FAILED_SCALE: Final = "FailedScale"
 """RoleInstanceSet, RoleInstance: creating or deleting children failed; the message says why."""
 STALLED: Final = "Stalled"
-"""RoleInstanceSet: something keeps it from what its spec asks for, and the message says what and what to do. Removed when
-nothing does; ours."""
+"""RoleInstanceSet: something keeps it from what its spec asks for, and the message says what and what to do; ours.
+
+Removed when nothing does.
+"""
 FAILED_UPDATE: Final = "FailedUpdate"
 """RoleInstanceSet, RoleInstance: updating children failed; the message says why."""
 INVALID_COMPONENTS: Final = "InvalidComponents"

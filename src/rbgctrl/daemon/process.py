@@ -39,6 +39,7 @@ EXIT_CONFIGURATION: Final = 2
 
 _CONFIGURATION = (ConfigError, SettingsError, MissingCrdsError, AccessError, CertificateError, ListenError)
 
+
 def run(settings: Settings) -> int:
     """Run the daemon until a signal or a failure; configures logging and signal handlers of this process.
 
@@ -108,8 +109,8 @@ def build(client: Client, settings: Settings, metrics: Metrics | None = None) ->
         settings: everything else.
         metrics: where to count.
     """
-    from rbgctrl.daemon.webhooks import add_webhooks  # noqa: PLC0415 - the models behind it take long to import
     from rbgctrl.daemon.reconcilers import reconciler_options  # noqa: PLC0415 - the same
+    from rbgctrl.daemon.webhooks import add_webhooks  # noqa: PLC0415 - the models behind it take long to import
     from rbgctrl.reconcilers import add_all  # noqa: PLC0415 - the same
 
     elector = None

@@ -44,7 +44,7 @@ class Reader(Protocol, Generic[R_co]):
         ...
 
 
-def _everything(kind: type[Resource]) -> bool:
+def _everything(_: type[Resource]) -> bool:
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,7 +22,15 @@ from rbgctrl.plan.observed import Observed, observe
 from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.topology import movements
 
-__all__ = ["Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
+__all__ = ["FAILURES", "Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
+
+FAILURES: Final = (
+    conditions.FAILED_SCALE,
+    conditions.FAILED_UPDATE,
+    conditions.INVALID_COMPONENTS,
+    conditions.STALLED,
+)
+"""Conditions of sets and instances that make their group degraded while they are True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,16 +277,13 @@ def _failing(node: GroupNode) -> Iterator[str]:
             continue
         owner = role.set.set
         for condition in owner.status.conditions if owner.status is not None else ():
-            if condition.true and condition.type in _FAILURES:
+            if condition.true and condition.type in FAILURES:
                 yield f"role {role.name}: {condition.message}"
         for item in role.set.instances:
-            for kind in _FAILURES:
+            for kind in FAILURES:
                 own = item.instance.condition(kind)
                 if own is not None and own.true:
                     yield f"role {role.name}: RoleInstance {item.instance.metadata.name}: {own.message}"
-
-
-_FAILURES = (conditions.FAILED_SCALE, conditions.FAILED_UPDATE)
 
 
 def _illness(node: GroupNode, role: _Role) -> str:

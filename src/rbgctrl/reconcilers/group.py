@@ -16,6 +16,7 @@ from rbgctrl.graph import view
 from rbgctrl.graph.indexes import PROFILE
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import group as plan
+from rbgctrl.plan.groupstatus import FAILURES
 from rbgctrl.plan.ports import NO_PORTS
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
@@ -95,9 +96,7 @@ def _failures(change: Change[Any]) -> bool:
     old, new = change.old, change.new
     if not isinstance(old, RoleInstance) or not isinstance(new, RoleInstance):
         return labels.ROLE_INSTANCE_ID in change.obj.metadata.labels
-    return any(
-        old.condition(kind) != new.condition(kind) for kind in (conditions.FAILED_SCALE, conditions.FAILED_UPDATE)
-    )
+    return any(old.condition(kind) != new.condition(kind) for kind in FAILURES)
 
 
 def _rolls(change: Change[Any]) -> bool:

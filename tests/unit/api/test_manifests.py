@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import yaml
 
-from rbgctrl.api.groups import RoleBasedGroup
-from rbgctrl.api.hooks import dec_hook
-from rbgctrl.api.validate import group_findings
+from rbgctrl.api.admission import AdmissionOptions
+from rbgctrl.cli.validate.checks import check
+from rbgctrl.cli.validate.report import Source
 
 _ROOT = Path(__file__).parents[3]
-_GPUS_OF_EIGHT_NODES = 64
 
 
 def _documents(folder: str) -> list[dict[str, Any]]:
@@ -23,18 +21,11 @@ def _documents(folder: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("file", sorted((_ROOT / "examples").glob("*.yaml")), ids=lambda file: file.name)
-def test_an_example_decodes_without_a_finding_and_fits_eight_nodes(file: Path) -> None:
-    for document in yaml.safe_load_all(file.read_text()):
-        group = msgspec.convert(document, RoleBasedGroup, dec_hook=dec_hook)
-        assert group_findings(group) == ()
-        assert group.spec is not None
-        gpus = 0
-        for role in group.spec.roles:
-            assert role.standalone_pattern is not None
-            assert role.standalone_pattern.template is not None
-            for container in role.standalone_pattern.template["spec"]["containers"]:
-                gpus += role.replicas * int(container["resources"].get("limits", {}).get("nvidia.com/gpu", 0))
-        assert 0 < gpus <= _GPUS_OF_EIGHT_NODES
+def test_an_example_is_of_our_kinds_without_an_error_or_a_warning(file: Path) -> None:
+    report = check([Source(file.name, file.read_text())], AdmissionOptions(deprecated_workload_types=False))
+    assert report.issues == []
+    assert report.checked
+    assert not report.skipped
 
 
 def test_every_kustomization_lists_all_files_beside_it() -> None:

@@ -98,10 +98,7 @@ class World:
     """Objects by kind, and the plans that were carried out on them."""
 
     def __init__(self) -> None:
-        self.shelves: dict[type[Resource], Shelf[Any]] = {
-            kind: Shelf(kind)
-            for kind in (*OWNED, *OTHERS)
-        }
+        self.shelves: dict[type[Resource], Shelf[Any]] = {kind: Shelf(kind) for kind in (*OWNED, *OTHERS)}
         self.absent: set[type[Resource]] = set()
         self.now = NOW
         self.writes: list[Action] = []
