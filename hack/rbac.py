@@ -95,25 +95,31 @@ def _rights(verbs: str, *resources: str, names: tuple[str, ...] = ("",)) -> set[
 
 
 _OURS = ("rolebasedgroups", "roleinstancesets", "roleinstances")
+_MORE = ("rolebasedgroupsets", "rolebasedgroupwarmups", "rolebasedgroupscalingadapters")
+_POD_GROUPS = ("podgroups.scheduling.x-k8s.io", "podgroups.scheduling.volcano.sh")
 _GROUP = "workloads.x-k8s.io"
 _HOOKS = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 _CONVERTED = (f"rolebasedgroups.{_GROUP}", f"rolebasedgroupsets.{_GROUP}")
 
 GRANTED: Final[Mapping[str, frozenset[Right]]] = {
     "server-side apply makes what is not there, and the audit log calls that a patch": frozenset(
-        _rights("create", *(f"{plural}.{_GROUP}" for plural in _OURS[1:]), "services", "configmaps")
+        _rights("create", *(f"{plural}.{_GROUP}" for plural in (*_OURS, _MORE[2])), "services", "configmaps")
     ),
     "a write whose answer got lost is looked up": frozenset(
-        _rights("get", *(f"{plural}.{_GROUP}" for plural in _OURS), "pods", "services", "configmaps")
+        _rights("get", *(f"{plural}.{_GROUP}" for plural in (*_OURS, *_MORE)), "pods", "services", "configmaps")
         | _rights("get", "controllerrevisions.apps")
     ),
     "blockOwnerDeletion, where the admission plugin OwnerReferencesPermissionEnforcement runs": frozenset(
-        _rights("update", *(f"{plural}.{_GROUP}/finalizers" for plural in _OURS))
+        _rights("update", *(f"{plural}.{_GROUP}/finalizers" for plural in (*_OURS, *_MORE[:2])))
     ),
     "revisions beyond the history limit go, which takes more updates than a test makes": frozenset(
         _rights("delete patch", "controllerrevisions.apps")
     ),
     "Events that happen again": frozenset(_rights("create patch", "events")),
+    "the PodGroups of either gang scheduler, one of which a flag chooses": frozenset(
+        _rights("get watch create patch delete", *_POD_GROUPS)
+    ),
+    "pods of a warmup that ran out of time, or whose node is gone": frozenset(_rights("delete", "pods")),
     "the lease is renewed by replacing it": frozenset(
         _rights("create get update", "leases.coordination.k8s.io", names=("rbg-controller",))
     ),
@@ -131,8 +137,7 @@ _GRANTED: Final = frozenset().union(*GRANTED.values())
 
 _WORKLOADS = ("deployments.apps", "statefulsets.apps", "leaderworkersets.leaderworkerset.x-k8s.io")
 DEPRECATED: Final = frozenset(
-    _rights("get list watch create patch update delete", *_WORKLOADS)
-    | _rights("get", *(f"{resource}/status" for resource in _WORKLOADS))
+    _rights("get list watch create patch delete", *_WORKLOADS)
     | _rights("update", *(f"{resource}/finalizers" for resource in _WORKLOADS))
 )
 """Roles of these workload types; a role of its own, so that ``--enable-deprecated-workload-types=false`` drops it."""
@@ -236,7 +241,7 @@ def files(seen: Iterable[Right]) -> dict[Path, str]:
     # Tests choose names of their own for what is in the controller's namespace, so there only the reasons count.
     local = {right for right in _GRANTED if right.resource in LOCAL}
     leases = {right for right in local if right.resource.startswith("leases")}
-    cluster = {right for right in every if right.resource not in LOCAL}
+    cluster = {right for right in every if right.resource not in LOCAL and right.resource not in _WORKLOADS}
     documents = {
         "role.yaml": _role("ClusterRole", "rbgs-controller-role", cluster),
         "deprecated_workloads_role.yaml": _role("ClusterRole", "rbgs-deprecated-workloads-role", DEPRECATED),

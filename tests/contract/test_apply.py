@@ -11,7 +11,7 @@ from contract.support.api import Kind
 from rbgctrl.api.core import ConfigMap, Pod, Service
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstanceSet
-from rbgctrl.client import BadRequestError, ConflictError, InternalServerError, InvalidError, NotFoundError
+from rbgctrl.client import BadRequestError, ConflictError, InternalServerError, InvalidError, NotFoundError, fence_held
 
 APPLY = "application/apply-patch+yaml"
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -218,6 +218,7 @@ async def test_an_apply_with_another_uid_is_invalid(api: Api, kind: Kind, body: 
     with pytest.raises(InvalidError) as raised:
         await api.apply(kind, "a", {**body, "metadata": metadata("a", uid=NOBODY, labels={"b": "c"})}, force=True)
     assert "metadata.uid: Invalid value" in raised.value.message
+    assert fence_held(raised.value)
     assert "field is immutable" in raised.value.message
     right = {**body, "metadata": metadata("a", uid=made["metadata"]["uid"], labels={"b": "c"})}
     assert (await api.apply(kind, "a", right))["metadata"]["labels"] == {"b": "c"}

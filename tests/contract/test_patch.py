@@ -18,6 +18,7 @@ from rbgctrl.client import (
     NotFoundError,
     PatchType,
     UnsupportedMediaTypeError,
+    fence_held,
 )
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
@@ -73,6 +74,7 @@ async def test_a_merge_patch_with_another_uid_is_invalid(api: Api, kind: Kind, b
         await api.patch(kind, "a", {"metadata": {"labels": {"b": "c"}, "uid": NOBODY}})
     assert raised.value.reason == "Invalid"
     assert f'metadata.uid: Invalid value: "{NOBODY}": field is immutable' in raised.value.message
+    assert fence_held(raised.value)
     assert await api.get(kind, "a") == made
     own = {"metadata": {"labels": {"b": "c"}, "uid": made["metadata"]["uid"]}}
     assert (await api.patch(kind, "a", own))["metadata"]["labels"] == {"b": "c"}
@@ -154,6 +156,7 @@ async def test_a_json_patch_whose_test_fails_changes_nothing(api: Api, kind: Kin
         await api.patch(kind, "a", operations, type=PatchType.JSON)
     assert raised.value.reason == "Invalid"
     assert raised.value.message == "the server rejected our request due to an error in our request"
+    assert fence_held(raised.value)
     assert await api.get(kind, "a") == made
 
 

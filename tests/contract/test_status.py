@@ -11,7 +11,7 @@ from contract.support.api import Kind
 from rbgctrl.api.core import ConfigMap, Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
-from rbgctrl.client import ConflictError, InvalidError, NotFoundError, PatchType
+from rbgctrl.client import ConflictError, InvalidError, NotFoundError, PatchType, fence_held
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 CONDITION = {
@@ -197,8 +197,9 @@ async def test_the_status_of_our_kinds_is_fenced_by_version_not_by_uid(
 async def test_the_status_of_a_pod_is_fenced_by_uid(api: Api) -> None:
     made = await api.create(Pod, pod("a"))
     body = {"metadata": {"uid": NOBODY}, "status": {"conditions": [{"type": "x/y", "status": "True"}]}}
-    with pytest.raises(InvalidError, match=f'metadata.uid: Invalid value: "{NOBODY}": field is immutable'):
+    with pytest.raises(InvalidError, match=f'metadata.uid: Invalid value: "{NOBODY}": field is immutable') as raised:
         await api.patch(Pod, "a", body, type=PatchType.STRATEGIC, subresource="status")
+    assert fence_held(raised.value)
     assert await api.get(Pod, "a") == made
 
 

@@ -160,6 +160,7 @@ async def test_an_adapter_deleted_by_hand_comes_back_at_once_bound_with_the_repl
     again = await become_bound(api, namespace, "llm-decode", 2)
     assert again["metadata"]["uid"] != first["metadata"]["uid"]
     assert {name: pod["metadata"]["uid"] for name, pod in (await pods(api, namespace)).items()} == before
+    await eventually(lambda: told(api, namespace, "llm-decode", "SuccessfulScale"), 20, what="the scaling is an Event")
     assert len(await told(api, namespace, "llm-decode", "SuccessfulScale")) == 1
 
 

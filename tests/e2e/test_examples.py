@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,36 @@ async def test_the_embedded_controller_marks_the_example_group_when_it_serves(
     assert "Traceback" not in controller.out
     assert f"{namespace}/llm serving: no" in controller.out
     assert f"{namespace}/llm serving: yes" in controller.out
+
+
+async def test_the_other_manifests_are_accepted_and_come_to_life(
+    cluster: Cluster, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    written = [
+        document
+        for name in ("multi-node.yaml", "group-set.yaml", "warmup.yaml")
+        for document in yaml.safe_load_all((EXAMPLES / name).read_text(encoding="utf-8"))
+    ]
+    profile, *others = written
+
+    async def warmed_up() -> bool:
+        status = (await api.get(V1ALPHA2, "RoleBasedGroupWarmup", "gpu-nodes", namespace)).get("status", {})
+        done = (status.get("phase"), status.get("succeeded"))
+        return done == ("Completed", len(await api.items("v1", "Node")))
+
+    async with daemon(cluster.kubeconfig, tmp_path / "rbgctrl", namespace=namespace):
+        await api.create(profile)
+        try:
+            for document in others:
+                document["metadata"]["namespace"] = namespace
+                await api.create(document)
+            await become_ready(api, "large", namespace)
+            for name in ("small-0", "small-1", "small-2"):
+                await eventually(partial(api.find, V1ALPHA2, "RoleBasedGroup", name, namespace), 30)
+                await become_ready(api, name, namespace)
+            await eventually(warmed_up, 90, what="every node is warmed up")
+        finally:
+            await api.delete(V1ALPHA2, "ClusterEngineRuntimeProfile", profile["metadata"]["name"])
 
 
 async def test_a_program_in_a_pod_finds_every_peer_with_nothing_but_the_file_and_its_environment(

@@ -12,6 +12,7 @@ import yaml
 from e2e.support import eventually, fail
 from e2e.support.daemon import Daemon, daemon
 from e2e.support.groups import V1ALPHA2, become_ready, condition, group, pods, role
+from e2e.support.quota import tight_quota
 from hack.controlplane import Api, Cluster
 from rbgctrl.api import labels
 
@@ -236,27 +237,15 @@ async def test_an_unknown_dependency_is_named(api: Api, namespace: str) -> None:
 async def test_a_quota_that_refuses_pods_is_a_condition_that_clears_when_there_is_room(
     api: Api, namespace: str
 ) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "tight", "namespace": namespace},
-        "spec": {"hard": {"pods": "0"}},
-    }
-    await api.create(quota)
+    async with tight_quota(api, namespace, pods="0"):
+        await api.create(group("llm", namespace, role("decode", 1)))
 
-    async def counted() -> bool:
-        return "used" in (await api.get("v1", "ResourceQuota", "tight", namespace)).get("status", {})
+        async def refused() -> bool:
+            found = await api.find(V1ALPHA2, "RoleInstance", "llm-decode-0", namespace)
+            conditions = (found or {}).get("status", {}).get("conditions", ())
+            return any(item["type"] == "FailedScale" and "quota" in item["message"] for item in conditions)
 
-    await eventually(counted, 20, what="the quota is in force")
-    await api.create(group("llm", namespace, role("decode", 1)))
-
-    async def refused() -> bool:
-        found = await api.find(V1ALPHA2, "RoleInstance", "llm-decode-0", namespace)
-        conditions = (found or {}).get("status", {}).get("conditions", ())
-        return any(item["type"] == "FailedScale" and "quota" in item["message"] for item in conditions)
-
-    await eventually(refused, 20, what="the refusal is a condition")
-    await api.delete("v1", "ResourceQuota", "tight", namespace)
+        await eventually(refused, 20, what="the refusal is a condition")
     await become_ready(api, "llm", namespace)
     found = await api.get(V1ALPHA2, "RoleInstance", "llm-decode-0", namespace)
     assert "FailedScale" not in [item["type"] for item in found["status"]["conditions"]]

@@ -13,6 +13,7 @@ from e2e.support.daemon import Daemon, daemon
 from e2e.support.groups import V1ALPHA2, pods
 from e2e.support.instances import component, instance, instance_condition, instance_ready, instance_says, instance_set
 from e2e.support.plugin import CRDS
+from e2e.support.quota import tight_quota
 from hack.controlplane import Api, Cluster, ClusterOptions
 from rbgctrl.api import labels
 
@@ -158,22 +159,10 @@ async def test_a_pod_of_somebody_else_is_never_touched_and_what_needs_its_name_h
 
 @pytest.mark.usefixtures("running")
 async def test_a_quota_that_refuses_pods_is_told_in_the_servers_words_and_heals(api: Api, namespace: str) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "tight", "namespace": namespace},
-        "spec": {"hard": {"pods": "1"}},
-    }
-    await api.create(quota)
-
-    async def counted() -> bool:
-        return "used" in (await api.get("v1", "ResourceQuota", "tight", namespace)).get("status", {})
-
-    await eventually(counted, 20, what="the quota is in force")
-    await api.create(instance("many", namespace, component(size=3)))
-    await instance_says(api, "many", namespace, "exceeded quota: tight", "FailedScale")
-    assert len(await pods(api, namespace)) == 1, "what fits is created"
-    await api.delete("v1", "ResourceQuota", "tight", namespace)
+    async with tight_quota(api, namespace, pods="1"):
+        await api.create(instance("many", namespace, component(size=3)))
+        await instance_says(api, "many", namespace, "exceeded quota: tight", "FailedScale")
+        assert len(await pods(api, namespace)) == 1, "what fits is created"
     await instance_ready(api, "many", namespace, 90)
     assert await instance_condition(api, "many", namespace, "FailedScale") is None
 

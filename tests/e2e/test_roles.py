@@ -12,6 +12,7 @@ import yaml
 from e2e.support import eventually
 from e2e.support.daemon import Daemon, daemon
 from e2e.support.groups import V1ALPHA2, become_ready, condition, group, pods, role
+from e2e.support.quota import tight_quota
 from hack.controlplane import Api, Cluster
 from rbgctrl.api import labels
 
@@ -211,27 +212,15 @@ async def _images(api: Api, namespace: str) -> list[str]:
 async def test_a_quota_that_refuses_an_object_of_the_group_is_said_and_clears_when_there_is_room(
     api: Api, namespace: str
 ) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "tight", "namespace": namespace},
-        "spec": {"hard": {"count/services": "0"}},
-    }
-    await api.create(quota)
+    async with tight_quota(api, namespace, count_services="0"):
+        await api.create(group("llm", namespace, role("a"), role("b")))
 
-    async def counted() -> bool:
-        return "used" in (await api.get("v1", "ResourceQuota", "tight", namespace)).get("status", {})
+        async def refused() -> bool:
+            found = await condition(api, "llm", namespace, "Degraded")
+            return found is not None and found["reason"] == "Refused" and "exceeded quota: tight" in found["message"]
 
-    await eventually(counted, 20, what="the quota is in force")
-    await api.create(group("llm", namespace, role("a"), role("b")))
-
-    async def refused() -> bool:
-        found = await condition(api, "llm", namespace, "Degraded")
-        return found is not None and found["reason"] == "Refused" and "exceeded quota: tight" in found["message"]
-
-    await eventually(refused, 30, what="the refusal is a condition, in the words of the server")
-    await eventually(lambda: _runs(api, namespace, "llm-b-0"), 30, what="pods run all the same")
-    await api.delete("v1", "ResourceQuota", "tight", namespace)
+        await eventually(refused, 30, what="the refusal is a condition, in the words of the server")
+        await eventually(lambda: _runs(api, namespace, "llm-b-0"), 30, what="pods run all the same")
     await become_ready(api, "llm", namespace, within=120)
     found = await condition(api, "llm", namespace, "Degraded")
     assert found is not None

@@ -14,6 +14,7 @@ import pytest
 from e2e.support import eventually
 from e2e.support.daemon import Daemon, daemon
 from e2e.support.groups import V1ALPHA2, become_ready, group, pods, role
+from e2e.support.quota import tight_quota
 from hack.controlplane import Api, Cluster
 from rbgctrl.api import labels
 
@@ -155,25 +156,13 @@ async def test_a_group_that_is_missing_is_waited_for_and_its_nodes_are_warmed_up
 async def test_a_quota_that_refuses_pods_is_a_condition_that_clears_when_there_is_room(
     api: Api, namespace: str
 ) -> None:
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "tight", "namespace": namespace},
-        "spec": {"hard": {"pods": "0"}},
-    }
-    await api.create(quota)
+    async with tight_quota(api, namespace, pods="0"):
+        await api.create(warmup("w", namespace, on_nodes("node-000")))
 
-    async def counted() -> bool:
-        return "used" in (await api.get("v1", "ResourceQuota", "tight", namespace)).get("status", {})
+        async def refused() -> bool:
+            found = condition(await status(api, "w", namespace), "Blocked")
+            return found.get("reason") == "FailedCreatePod" and "quota" in found["message"]
 
-    await eventually(counted, 20, what="the quota is in force")
-    await api.create(warmup("w", namespace, on_nodes("node-000")))
-
-    async def refused() -> bool:
-        found = condition(await status(api, "w", namespace), "Blocked")
-        return found.get("reason") == "FailedCreatePod" and "quota" in found["message"]
-
-    await eventually(refused, 20, what="the refusal is a condition")
-    await api.delete("v1", "ResourceQuota", "tight", namespace)
+        await eventually(refused, 20, what="the refusal is a condition")
     found = await reached(api, "w", namespace, "Completed", 90)
     assert condition(found, "Blocked") == {}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
 from rbgctrl.sim.checks import ride_along
 
-pytest.register_assert_rewrite(
-    "e2e.test_group", "e2e.test_groupset", "e2e.test_instances", "e2e.test_roles", "e2e.test_warmup", "sim.support"
-)
+E2E = Path(__file__).parents[1] / "e2e"
+
+pytest.register_assert_rewrite("sim.support", *(f"e2e.{path.stem}" for path in E2E.glob("test_*.py")))
 
 
 @pytest.fixture(autouse=True)

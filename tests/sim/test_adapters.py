@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -25,25 +23,8 @@ from rbgctrl.sim.world import World
 from sim import groups
 from sim.support import world
 
-Scenario = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-SHARED: list[Scenario] = [
-    found for found in ALL.values() if list(inspect.signature(found).parameters) == ["api", "namespace"]
-]
 # Kinds that nobody looks after on the embedded cluster.
 ELSEWHERE = ("leader-worker-set",)
-
-
-def _promise(scenario: Scenario) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", SHARED, ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ROLES if kind not in ELSEWHERE])

@@ -5,12 +5,7 @@ The scenarios of ``tests/e2e/test_group.py`` and ``tests/e2e/test_roles.py`` are
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
-
-import pytest
-
-from e2e import test_group, test_roles
+from e2e import test_roles
 from e2e.support.groups import V1ALPHA2, become_ready, condition, group, role
 from hack.controlplane.waiting import eventually
 from rbgctrl.api import labels
@@ -21,37 +16,6 @@ from rbgctrl.client.transport import ApiRequest, Transport, Verb
 from rbgctrl.client.wrappers import Intercept
 from rbgctrl.sim import virtual
 from sim.support import world
-
-Scenario = Callable[..., Awaitable[None]]
-
-MODULES = (test_group, test_roles)
-ALL = {name: found for module in MODULES for name, found in vars(module).items() if name.startswith("test_")}
-SHARED: list[Scenario] = [
-    found for found in ALL.values() if list(inspect.signature(found).parameters) == ["api", "namespace"]
-]
-# What asks the real cluster for more than an API is told again below.
-RETOLD = (
-    "test_a_settled_group_costs_no_request",
-    "test_a_quota_that_refuses_pods_is_a_condition_that_clears_when_there_is_room",
-    "test_a_quota_that_refuses_an_object_of_the_group_is_said_and_clears_when_there_is_room",
-)
-
-
-def _promise(scenario: Scenario) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", [one for one in SHARED if one.__name__ not in RETOLD], ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_no_scenario_of_a_group_is_left_out() -> None:
-    told = {one.__name__ for one in SHARED} | set(RETOLD)
-    assert told == set(ALL)
-    assert set(RETOLD) <= set(globals())
 
 
 @virtual

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from e2e import test_groupset as scenarios
 from e2e.support.groups import V1ALPHA2, group, role
 from e2e.test_groupset import GROUP, KIND, change, engine, group_set, images, ready, replace
 from hack.controlplane.waiting import eventually
@@ -18,28 +16,6 @@ from rbgctrl.sim import virtual
 from rbgctrl.sim.crash import Case, Cases, Run, Scenario, crashes, explore, stale_restarts
 from rbgctrl.sim.world import World
 from sim.support import world
-
-Told = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-# What starts the daemon itself is for the real cluster.
-ELSEWHERE = ("test_groups_that_upstream_made_are_taken_over_without_a_roll",)
-SHARED: list[Told] = [found for name, found in ALL.items() if name not in ELSEWHERE]
-
-
-def _promise(scenario: Told) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", SHARED, ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Told) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_every_shared_scenario_can_be_run_here() -> None:
-    assert all(list(inspect.signature(found).parameters) == ["api", "namespace"] for found in SHARED)
 
 
 @virtual

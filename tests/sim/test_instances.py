@@ -5,14 +5,11 @@ The scenarios of ``tests/e2e/test_instances.py`` are run as they are, in virtual
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from e2e import test_instances as scenarios
 from e2e.support.groups import V1ALPHA2, pods
 from e2e.support.instances import component, instance, instance_condition, instance_ready, instance_says, instance_set
 from hack.controlplane.waiting import eventually
@@ -27,37 +24,10 @@ from rbgctrl.sim.nodes import node
 from sim.support import world
 from sim.support.world import NAMESPACE, World
 
-Scenario = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-SHARED: list[Scenario] = [
-    found for found in ALL.values() if list(inspect.signature(found).parameters) == ["api", "namespace"]
-]
-# What the real cluster has more of than an API is told again below.
-RETOLD = (
-    "test_a_quota_that_refuses_pods_is_told_in_the_servers_words_and_heals",
-    "test_a_pod_on_a_lost_node_says_what_to_do_and_is_replaced_once_that_is_done",
-)
 IMPATIENT = [
     {"key": f"node.kubernetes.io/{taint}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}
     for taint in ("not-ready", "unreachable")
 ]
-
-
-def _promise(scenario: Scenario) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", [one for one in SHARED if one.__name__ not in RETOLD], ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_no_scenario_of_an_instance_is_left_out() -> None:
-    assert {one.__name__ for one in SHARED} | set(RETOLD) == set(ALL)
-    assert set(RETOLD) <= set(globals())
 
 
 # At rest --------------------------------------------------------------------------------------------------------------

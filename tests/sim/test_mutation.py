@@ -62,6 +62,12 @@ def _annotated(**annotations: str) -> Obj:
     return group("llm", {**role("a"), "annotations": annotations})
 
 
+def _paused(**pattern: Obj) -> Obj:
+    base = role("a") if not pattern else {"name": "a", "replicas": 1, **pattern}
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"paused": True}}
+    return group("llm", {**base, "rolloutStrategy": strategy})
+
+
 FAILED: dict[str, tuple[Step, ...]] = {
     # Its first status made it look like a group of an older release, so its pods waited for a file nobody wrote.
     "born with a cycle": (Step("create", WAITING), Step("mend", PLAIN)),
@@ -85,6 +91,27 @@ FAILED: dict[str, tuple[Step, ...]] = {
     "a label that no object can carry": (
         Step("create", group("llm", {**role("a"), "labels": {"no key!": "no value!"}})),
         Step("mend", group("llm", role("a"))),
+    ),
+    # The whole group was refused, and the condition came and went with each attempt.
+    "a label that no adapter can carry": (
+        Step("create", group("llm", {**role("a"), "scalingAdapter": {"enable": True, "labels": {"no key!": "x"}}})),
+        Step("mend", group("llm", role("a"))),
+    ),
+    # Pods of the former pattern are what a pause leaves running.
+    "another pattern during a pause": (
+        Step("create", _paused()),
+        Step("switch", _paused(leaderWorkerPattern={"size": 2, **role("a")["standalonePattern"]})),
+    ),
+    "a profile that is missing": (
+        Step("create", group("llm", role("a"))),
+        Step("edit", group("llm", {**role("a"), "engineRuntimes": [{"profileName": "ghost"}]})),
+        Step("mend", group("llm", role("a", 2))),
+    ),
+    # Its first role came up meanwhile, and nobody looked again after the counters had waited.
+    "broken while it starts": (
+        Step("create", PLAIN, 1.0),
+        Step("break", WAITING),
+        Step("mend", PLAIN),
     ),
     "all annotations go": (Step("create", _annotated(team="a")), Step("edit", _annotated())),
 }

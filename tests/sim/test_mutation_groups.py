@@ -31,6 +31,10 @@ def _images(body: Any) -> list[str]:
     return [str(role.get("standalonePattern")) for role in body["spec"]["roles"]]
 
 
+def _patterns(body: Any) -> list[str]:
+    return [next(name for name in role if name.endswith("Pattern")) for role in body["spec"]["roles"]]
+
+
 def _update(body: Any, field: str) -> list[Any]:
     strategies = [role.get("rolloutStrategy") or {} for role in body["spec"]["roles"]]
     return [(item.get("rollingUpdate") or {}).get(field) for item in strategies]
@@ -51,9 +55,10 @@ DOES: dict[str, Callable[[Any, Any], bool]] = {
     "apply again": lambda old, new: new == old,
     "recreate": lambda old, new: new == old,
     "edit a field": lambda old, new: new != old,
-    "switch pattern": lambda old, new: "not acted on yet" in str(verdict(new).faults),
+    "switch pattern": lambda old, new: _patterns(new) != _patterns(old) and verdict(new).runnable,
     "make a cycle": lambda old, new: verdict(new).fault.startswith("cycle"),
     "depend on nobody": lambda old, new: verdict(new).fault == "depends on ghost",
+    "ask for a profile that is missing": lambda old, new: "ghost" in str(verdict(new).faults),
     "refused": lambda old, new: bool(verdict(new).refused),
 }
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
-from e2e import test_sets as scenarios
 from e2e.support import is_ready
 from e2e.support.groups import V1ALPHA2, pods
 from e2e.test_sets import INSTANCE, NEW, SET, change, images, instance_set, roll, settled, stalled, uids, warnings
@@ -23,31 +21,6 @@ from rbgctrl.sim.crash import Scenario as CrashScenario
 from rbgctrl.sim.world import World
 from sim.groups import group, role
 from sim.support import world
-
-Scenario = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-SHARED: list[Scenario] = [
-    found for found in ALL.values() if list(inspect.signature(found).parameters) == ["api", "namespace"]
-]
-# kubectl scales a set there.
-RETOLD = ("test_a_set_made_by_hand_runs_and_scales_like_anything_with_a_scale_subresource",)
-
-
-def _promise(scenario: Scenario) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", SHARED, ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_no_scenario_of_a_set_is_left_out() -> None:
-    assert {one.__name__ for one in SHARED} | set(RETOLD) == set(ALL)
-    assert set(RETOLD) <= set(globals())
 
 
 @pytest.mark.parametrize("pattern", ["Stateful", "Stateless"])

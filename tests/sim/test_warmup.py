@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,29 +22,7 @@ from rbgctrl.sim.nodes import node
 from rbgctrl.sim.world import World
 from sim.support import world
 
-Told = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-# What asks the real cluster for more than an API is told again below.
-RETOLD = ("test_a_quota_that_refuses_pods_is_a_condition_that_clears_when_there_is_room",)
-SHARED: list[Told] = [found for name, found in ALL.items() if name not in RETOLD]
 LONG = "ip-10-0-0-1." + "a-rather-long-domain." * 4 + "internal"
-
-
-def _promise(scenario: Told) -> str:
-    return scenario.__name__.removeprefix("test_")
-
-
-@pytest.mark.parametrize("scenario", SHARED, ids=_promise)
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Told) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_every_scenario_can_be_run_here() -> None:
-    assert all(list(inspect.signature(found).parameters) == ["api", "namespace"] for found in ALL.values())
-    assert set(RETOLD) <= set(globals())
 
 
 @virtual

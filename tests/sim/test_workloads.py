@@ -6,13 +6,8 @@ test plays that controller. It writes the status, and nothing makes pods.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
-from e2e import test_workloads as scenarios
 from e2e.support.groups import V1ALPHA2, become_ready, condition, group, pods
 from e2e.test_workloads import (
     APPS,
@@ -32,12 +27,6 @@ from hack.controlplane.waiting import eventually
 from rbgctrl.sim import virtual
 from sim.support import World, world
 
-Scenario = Callable[..., Awaitable[None]]
-
-ALL = {name: found for name, found in vars(scenarios).items() if name.startswith("test_")}
-SHARED: list[Scenario] = [
-    found for found in ALL.values() if list(inspect.signature(found).parameters) == ["api", "namespace"]
-]
 CRD = "leaderworkersets.leaderworkerset.x-k8s.io"
 
 
@@ -90,22 +79,6 @@ async def exists(w: World, version: str, kind: str, name: str) -> bool:
         return await w.api.find(version, kind, name, w.namespace) is not None
     except HttpError:
         return False  # not even the kind
-
-
-@pytest.mark.parametrize("scenario", SHARED, ids=lambda scenario: scenario.__name__.removeprefix("test_"))
-@virtual
-async def test_what_holds_on_the_real_cluster_holds_here(scenario: Scenario) -> None:
-    async with world() as w:
-        await scenario(w.api, w.namespace)
-
-
-def test_every_scenario_of_builtin_kinds_is_shared() -> None:
-    assert len(SHARED) >= 8
-    assert {name for name, found in ALL.items() if found not in SHARED} == {
-        "test_a_group_of_all_four_kinds_becomes_ready_rolls_and_scales",
-        "test_a_settled_group_of_all_four_kinds_costs_no_write",
-        "test_without_the_crd_the_role_says_so_the_rest_runs_and_it_starts_once_the_crd_appears",
-    }
 
 
 @virtual

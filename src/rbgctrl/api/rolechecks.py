@@ -35,6 +35,7 @@ _V1ALPHA1_KEYS: Final = {
     "components": "customComponentsPattern.components",
     "restartPolicy": "restartPolicyConfig of the pattern",
 }
+_KEY_RULE = "is no key; write letters, digits, '-', '_' and '.', at most 63, after a domain and '/' if you like"
 _NO_CONTAINERS = "is empty; a pod needs at least one container"
 
 
@@ -156,17 +157,22 @@ class RoleCheck:
         return [(self.role.name, 1)]
 
     def _metadata(self) -> Iterator[Finding]:
-        """Labels and annotations that no object can carry; the workload would be refused, again and again."""
-        key_rule = "is no key; write letters, digits, '-', '_' and '.', at most 63, after a domain and '/' if you like"
-        for key, value in self.role.labels.items():
-            if not names.is_qualified_name(key):
-                yield self._error("label", f".labels[{key}]", key, key_rule)
-            elif not names.is_label_value(value):
-                message = "is no label value; write at most 63 letters, digits, '-', '_' and '.', or nothing"
-                yield self._error("label", f".labels[{key}]", value, message)
+        """Labels and annotations that no object can carry; what is made of them would be refused, again and again."""
+        yield from self._labels(".labels", self.role.labels)
+        adapter = self.role.scaling_adapter
+        if adapter is not None and adapter.enable:
+            yield from self._labels(".scalingAdapter.labels", adapter.labels)
         for key in self.role.annotations:
             if not names.is_qualified_name(key.lower()):
-                yield self._error("annotation", f".annotations[{key}]", key, key_rule)
+                yield self._error("annotation", f".annotations[{key}]", key, _KEY_RULE)
+
+    def _labels(self, field: str, found: Mapping[str, str]) -> Iterator[Finding]:
+        for key, value in found.items():
+            if not names.is_qualified_name(key):
+                yield self._error("label", f"{field}[{key}]", key, _KEY_RULE)
+            elif not names.is_label_value(value):
+                message = "is no label value; write at most 63 letters, digits, '-', '_' and '.', or nothing"
+                yield self._error("label", f"{field}[{key}]", value, message)
 
     # Relations --------------------------------------------------------------------------------------------------------
 

@@ -67,19 +67,28 @@ def run(
     ] = None,
     enable_deprecated_workload_types: Annotated[
         bool,
-        typer.Option(help="Manage StatefulSet, Deployment and LeaderWorkerSet roles.", rich_help_panel=_SCOPE),
+        typer.Option(
+            help="Run roles of Deployments, StatefulSets and LeaderWorkerSets; else such objects are not even read.",
+            rich_help_panel=_SCOPE,
+        ),
     ] = True,
     scheduler_name: Annotated[
         str,
         typer.Option(
-            help="Gang scheduler whose PodGroups are written.",
+            help="Whose PodGroups are written for groups that ask for gang scheduling.",
             metavar="scheduler-plugins|volcano",
             rich_help_panel=_SCOPE,
         ),
     ] = "scheduler-plugins",
-    enable_port_allocator: Annotated[bool, typer.Option(help="Allocate host ports.", rich_help_panel=_SCOPE)] = False,
+    enable_port_allocator: Annotated[
+        bool,
+        typer.Option(
+            help="Give ports to pods that ask for some by annotation; else they run without, and a condition says so.",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = False,
     port_allocate_strategy: Annotated[
-        str, typer.Option(help="How ports are chosen.", metavar="random", rich_help_panel=_SCOPE)
+        str, typer.Option(help="How ports are chosen; there is one way.", metavar="random", rich_help_panel=_SCOPE)
     ] = "random",
     start_port: Annotated[int, typer.Option(help="First port that may be allocated.", rich_help_panel=_SCOPE)] = 30000,
     port_range: Annotated[

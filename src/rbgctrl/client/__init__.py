@@ -38,6 +38,7 @@ from rbgctrl.client.errors import (
     UndecodableError,
     UnknownOutcomeError,
     UnsupportedMediaTypeError,
+    fence_held,
     outcome_unknown,
 )
 from rbgctrl.client.http import HttpOptions, HttpTransport
@@ -99,5 +100,6 @@ __all__ = [
     "connect",
     "decode_event",
     "decoder",
+    "fence_held",
     "outcome_unknown",
 ]

@@ -32,6 +32,7 @@ __all__ = [
     "UndecodableError",
     "UnknownOutcomeError",
     "UnsupportedMediaTypeError",
+    "fence_held",
     "outcome_unknown",
 ]
 
@@ -100,6 +101,7 @@ class ApiStatusError(ApiError):
         reason: machine-readable reason of the ``Status`` object, e.g. ``Conflict``; ``""`` when there was none.
         message: the server's sentence, at most 1,000 characters.
         causes: reasons inside ``details.causes``, e.g. ``ResourceVersionTooLarge``.
+        fields: the fields that ``details.causes`` are about, e.g. ``spec.replicas``.
         retry_after: seconds the server asked us to wait, or None.
     """
 
@@ -110,6 +112,7 @@ class ApiStatusError(ApiError):
         message: str = "",
         *,
         causes: tuple[str, ...] = (),
+        fields: tuple[str, ...] = (),
         retry_after: float | None = None,
         what: str = "",
     ) -> None:
@@ -119,6 +122,7 @@ class ApiStatusError(ApiError):
         self.reason = reason
         self.message = message[:1000]
         self.causes = causes
+        self.fields = fields
         self.retry_after = retry_after
 
 
@@ -180,6 +184,17 @@ class UnavailableError(ApiStatusError):
 
 class ServerTimeoutError(ApiStatusError):
     """504: the server gave up waiting (also: a list from a resourceVersion that is in its future)."""
+
+
+def fence_held(error: BaseException) -> bool:
+    """Whether a write was turned away because what is there is not what it was decided on: read it and decide again.
+
+    True for a conflict, for a test in a JSON patch that failed (the server gives no cause for that), and for a patch
+    with the UID of another object: to the server, an attempt to change it. Nobody refused what was asked for.
+    """
+    if isinstance(error, InvalidError):
+        return not error.causes or "metadata.uid" in error.fields
+    return isinstance(error, ConflictError)
 
 
 def outcome_unknown(error: BaseException) -> bool:

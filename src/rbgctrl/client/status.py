@@ -62,6 +62,12 @@ class Status(msgspec.Struct, frozen=True, gc=False):
         return tuple(cause.reason for cause in causes if cause.reason)
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """Fields of ``details.causes``."""
+        causes = (self.details.causes if self.details else None) or ()
+        return tuple(cause.field for cause in causes if cause.field)
+
+    @property
     def retry_after(self) -> float | None:
         """Seconds of ``details.retryAfterSeconds``; None when the server did not ask to wait."""
         seconds = self.details.retry_after_seconds if self.details else 0
@@ -95,7 +101,9 @@ def error_for(code: int, body: bytes, headers: Mapping[str, str], *, what: str =
         return class_of(code)(code, "", _readable(body), retry_after=wait, what=what)
     wait = status.retry_after if wait is None else wait
     cls = class_of(code, status.reason)
-    return cls(code, status.reason, status.message, causes=status.causes, retry_after=wait, what=what)
+    return cls(
+        code, status.reason, status.message, causes=status.causes, fields=status.fields, retry_after=wait, what=what
+    )
 
 
 def class_of(code: int, reason: str = "") -> type[ApiStatusError]:

@@ -95,10 +95,10 @@ class Settings(BaseModel):
         webhook_service_namespace: its namespace and the Secret's; ``""`` means the pod's own or the kubeconfig's.
         webhook_ca_bundle: whether ``caBundle`` of CRDs and webhook configuration is kept current; None does so unless
             ``webhook_cert_dir`` is given.
-        scheduler_name: gang scheduler whose PodGroups are written.
-        enable_deprecated_workload_types: whether StatefulSet, Deployment and LeaderWorkerSet roles are managed.
-        enable_port_allocator: whether host ports are allocated.
-        port_allocate_strategy: how.
+        scheduler_name: whose PodGroups are written for groups that ask for gang scheduling.
+        enable_deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run.
+        enable_port_allocator: whether ports are given to pods that ask for some.
+        port_allocate_strategy: how they are chosen; there is one way.
         start_port: first port of the range.
         port_range: how many ports the range has.
         development: readable defaults for a person at a terminal: console logs at level debug.

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
-from rbgctrl.api import conditions, events, labels, names, roles
+from rbgctrl.api import conditions, events, labels, roles
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.meta import ObjectMeta
-from rbgctrl.api.ordering import Order, order
-from rbgctrl.api.podgroups import GangScheduler
 from rbgctrl.api.templates import TemplateError
-from rbgctrl.api.validate import Finding, group_findings
-from rbgctrl.api.workloads import FOREIGN_KINDS, WORKLOAD_KINDS
+from rbgctrl.api.workloads import FOREIGN_KINDS
 from rbgctrl.graph.nodes import GroupNode, RoleNode
 from rbgctrl.plan import adapter, discovery, replicas
 from rbgctrl.plan.gang import gang
+from rbgctrl.plan.groupfaults import ALL_OF_IT, Abilities, group_fault, ordering, role_faults, workload_requests
 from rbgctrl.plan.groupstatus import Fault, Outlook, held, notes, refusal, status, unreadable
 from rbgctrl.plan.ignored import ignored
 from rbgctrl.plan.model import Action, Delete, Patch, Plan
 from rbgctrl.plan.observed import observe
-from rbgctrl.plan.ports import NO_PORTS, PortRange, granted
+from rbgctrl.plan.ports import NO_PORTS, granted
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record_group
 from rbgctrl.plan.staleness import behind
-from rbgctrl.plan.workloads import WorkloadRequest, apply_service, apply_set, fault, foreign
+from rbgctrl.plan.workloads import WorkloadRequest, apply_service, apply_set, foreign
 
 __all__ = ["Abilities", "group", "refused", "unreadable"]
 
@@ -35,21 +33,6 @@ HISTORY_LIMIT = 5
 
 _LOOK_AGAIN = 10.0
 """Seconds after which a kind that the cluster does not know is looked for in the cache again; no request is made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Abilities:
-    """What this installation was told it can do.
-
-    Attributes:
-        scheduler: whose PodGroups are written.
-        deprecated_workload_types: whether roles of Deployments, StatefulSets and LeaderWorkerSets are run.
-        ports: from which ports are given to roles that ask for some; None when the port allocator is off.
-    """
-
-    scheduler: GangScheduler = GangScheduler.SCHEDULER_PLUGINS
-    deprecated_workload_types: bool = True
-    ports: PortRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +59,8 @@ class _Pass:
         return tuple(role.name for role in self.node.roles if role.workload is not None or role.name not in stopped)
 
 
-_ALL_OF_IT = Abilities()
-
-
 def group(
-    node: GroupNode, now: datetime, abilities: Abilities = _ALL_OF_IT, used_ports: Container[int] = NO_PORTS
+    node: GroupNode, now: datetime, abilities: Abilities = ALL_OF_IT, used_ports: Container[int] = NO_PORTS
 ) -> Plan:
     """Decide what to write for one group.
 
@@ -98,47 +78,21 @@ def group(
         return Plan(because="the group is being deleted; its children go with it")
     if late := behind(found.metadata, _children(node)):
         return Plan(because=late)
-    if found.spec is None or not found.spec.roles:
-        message = "the group has no roles; add at least one under spec.roles"
-        return _status_only(node, now, Fault(role="", reason=events.INVALID_SPEC, message=message))
-    rendered = rendering(found)
-    findings = rendered.once(
-        ("findings",),
-        lambda: [finding for finding in group_findings(found) if finding.is_error],
-        of=found.metadata.annotations,
-    )
-    ordering = order({role.name: role.spec.dependencies for role in node.roles})
-    if ordering.fault:
-        fault = Fault(role="", reason=events.INVALID_ROLE_DEPENDENCY, message=ordering.fault)
-        return _status_only(node, now, fault)
-    for finding in findings:
-        if not finding.role:
-            return _status_only(node, now, Fault(role="", reason=finding.reason, message=str(finding)))
+    if (whole := group_fault(found)) is not None:
+        return _status_only(node, now, whole)
     wanted = replicas.wanted(node)
-    requests = {
-        role.name: WorkloadRequest.of(
-            node,
-            role,
-            replicas=wanted[role.name],
-            rendered=rendered,
-            service=_service_name(node, role),
-            scheduler=abilities.scheduler,
-            ports=abilities.ports,
-            used_ports=used_ports,
-        )
-        for role in node.roles
-    }
-    faults = _role_faults(node, findings, abilities, requests)
+    requests = workload_requests(node, wanted, abilities, used_ports)
+    wrong = role_faults(node, abilities, requests)
     found_out = _Pass(
         node=node,
         abilities=abilities,
-        rendered=rendered,
+        rendered=rendering(found),
         replicas=wanted,
         requests=requests,
-        faults=faults,
-        waiting=_waiting(node, {fault.role for fault in faults}),
+        faults=wrong,
+        waiting=_waiting(node, {fault.role for fault in wrong}),
     )
-    return _plan(found_out, ordering, now)
+    return _plan(found_out, now)
 
 
 def refused(node: GroupNode, now: datetime, why: str) -> Plan:
@@ -165,7 +119,7 @@ def _children(node: GroupNode) -> Iterator[ObjectMeta]:
     yield from (item.metadata for item in (*node.orphans, *node.adapters))
 
 
-def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
+def _plan(found: _Pass, now: datetime) -> Plan:
     node = found.node
     revision = _revision(found)
     mode = discovery.mode(node)
@@ -176,7 +130,7 @@ def _plan(found: _Pass, ordering: Order, now: datetime) -> Plan:
     actions += [apply] if apply is not None else []
     if together.blocked:
         faults.append(Fault(role="", reason=events.FAILED_RECONCILE_POD_GROUP, message=together.blocked))
-    for name in chain.from_iterable(ordering.waves):
+    for name in chain.from_iterable(ordering(node.group).waves):
         role = node.role(name)
         if role is None or name in found.waiting or any(fault.role == name for fault in found.faults):
             continue
@@ -214,10 +168,6 @@ def _because(actions: Iterator[Action]) -> str:
     return "; ".join(dict.fromkeys(action.why for action in actions if action.why)) or "everything is as wanted"
 
 
-def _service_name(node: GroupNode, role: RoleNode) -> str:
-    return role.service.metadata.name if role.service is not None else names.service(node.group.key.name, role.name)
-
-
 def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
     """Written before anything else: without it, a status on its own would read as an older release's group."""
     found = node.group
@@ -235,9 +185,10 @@ def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
 
 
 def _status_only(node: GroupNode, now: datetime, fault: Fault) -> Plan:
-    said, _ = status(node, now, Outlook(replicas=replicas.wanted(node), faults=(fault,)))
+    said, later = status(node, now, Outlook(replicas=replicas.wanted(node), faults=(fault,)))
     steps = tuple(step for step in (_remember_mode(node, discovery.mode(node)), said) if step)
-    return Plan(steps=steps, notes=notes(node, (fault,)), because=f"nothing can start: {fault.message}")
+    because = f"nothing can start: {fault.message}"
+    return Plan(steps=steps, notes=notes(node, (fault,)), requeue_after=later, because=because)
 
 
 def _revision(found: _Pass) -> Revision:
@@ -331,41 +282,6 @@ def _ready(role: RoleNode | None) -> bool:
 
 
 # Faults ---------------------------------------------------------------------------------------------------------------
-
-
-def _role_faults(
-    node: GroupNode, findings: Sequence[Finding], abilities: Abilities, requests: Mapping[str, WorkloadRequest]
-) -> tuple[Fault, ...]:
-    """The first fault of each role."""
-    faults = {
-        finding.role: Fault(role=finding.role, reason=finding.reason, message=str(finding))
-        for finding in reversed(findings)
-    }
-    for role in node.roles:
-        why = _obstacle(node.group, role, abilities)
-        if why and (role.squatter or role.name not in faults):
-            faults[role.name] = Fault(role=role.name, reason=events.FAILED_RECONCILE_WORKLOAD, message=why)
-        elif role.name not in faults and (error := fault(requests[role.name])) is not None:
-            faults[role.name] = Fault(role=role.name, reason=error.reason, message=str(error))
-    return tuple(faults[name] for name in sorted(faults))
-
-
-def _obstacle(group: RoleBasedGroup, role: RoleNode, abilities: Abilities) -> str:
-    """Why the role cannot be run although nothing is wrong with it, and what to do; ``""`` when it can."""
-    wanted = roles.workload_type(role.spec)
-    kind = WORKLOAD_KINDS.get(wanted)
-    if kind is None:
-        return f"workload type {wanted} is unknown; use one of {', '.join(WORKLOAD_KINDS)}"
-    if role.squatter:
-        name = names.workload(group.key.name, role.name)
-        return f"{kind.KIND.kind} {name} belongs to somebody else; remove it or rename the role"
-    if wanted in FOREIGN_KINDS and not abilities.deprecated_workload_types:
-        switch = "--enable-deprecated-workload-types=false"
-        return f"workload type {wanted} is switched off by {switch}; use RoleInstanceSet"
-    if not role.served and role.workload is None:
-        known = f"this cluster does not know kind {kind.KIND.kind} of {kind.KIND.group}"
-        return f"{known}; install it, and the role starts by itself"
-    return ""
 
 
 def _adapter_faults(node: GroupNode) -> Iterator[Fault]:

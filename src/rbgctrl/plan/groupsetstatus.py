@@ -13,6 +13,7 @@ from rbgctrl.graph.groupsets import GroupSetNode
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.patience import rest
+from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
 
 __all__ = ["Fault", "Report", "Standing", "report", "unreadable"]
 
@@ -94,15 +95,7 @@ def report(node: GroupSetNode, standing: Standing, now: datetime) -> Report:
         return Report(notes=notes)
     if _may_wait(stored, fresh, standing) and (pause := rest(_movements(node), now)) is not None:
         return Report(pause=pause)
-    patch = Patch(
-        kind=RoleBasedGroupSet,
-        key=found.key,
-        uid=found.uid,
-        body={"status": changed},
-        subresource="status",
-        whole=stored is None,
-        why="the status changed",
-    )
+    patch = status_patch(RoleBasedGroupSet, found.metadata, changed, whole=stored is None)
     return Report(status=(patch,), notes=notes)
 
 
@@ -199,19 +192,7 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         error: what is wrong, with the path in the object.
         now: the present, for the transition time.
     """
-    kind = RoleBasedGroupSet.KIND
-    message = f"the stored object cannot be read: {error}; correct the field"
+    message = cannot_be_read(error)
     condition = _condition(metadata, conditions.READY, "False", events.INVALID_SPEC, message)
     fresh = RoleBasedGroupSetStatus(observed_generation=metadata.generation, conditions=merge((), (condition,), now))
-    patch = Patch(
-        kind=RoleBasedGroupSet,
-        key=metadata.key,
-        uid=metadata.uid,
-        body={"status": changes(None, fresh)},
-        subresource="status",
-        whole=True,
-        why="the object cannot be read",
-    )
-    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
-    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
-    return Plan(steps=((patch,),), notes=(note,), because=message)
+    return cannot_be_read_plan(RoleBasedGroupSet, metadata, error, changes(None, fresh))

@@ -17,9 +17,10 @@ from rbgctrl.api.meta import Condition, ObjectMeta, Resource
 from rbgctrl.api.workloads import Deployment
 from rbgctrl.graph.nodes import GroupNode, RoleNode
 from rbgctrl.plan.conditions import changes, find, merge
-from rbgctrl.plan.model import Action, Note, Patch, Plan, Severity, Subject
+from rbgctrl.plan.model import Action, Note, Plan, Severity, Subject
 from rbgctrl.plan.observed import Observed, observe
 from rbgctrl.plan.patience import rest, youth
+from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
 from rbgctrl.plan.topology import movements
 
 __all__ = ["FAILURES", "Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
@@ -99,7 +100,8 @@ def status(node: GroupNode, now: datetime, outlook: Outlook) -> tuple[tuple[Acti
         return (), None
     if (pause := _pause(node, fresh, outlook, now)) is not None:
         return (), pause
-    return (_patch(found.metadata, changed, whole=found.status is None),), None
+    whole = found.status is None
+    return (status_patch(RoleBasedGroup, found.metadata, _first(changed) if whole else changed, whole=whole),), None
 
 
 def _pause(node: GroupNode, fresh: RoleBasedGroupStatus, outlook: Outlook, now: datetime) -> float | None:
@@ -123,18 +125,9 @@ def _true(found: RoleBasedGroupStatus, kind: str) -> bool:
     return condition is not None and condition.true
 
 
-def _patch(metadata: ObjectMeta, changed: Mapping[str, Any], *, whole: bool, why: str = "the status changed") -> Patch:
-    # A first status: the schema wants the list of roles in it, even when it is empty.
-    body = {"roleStatuses": [], **changed} if whole else dict(changed)
-    return Patch(
-        kind=RoleBasedGroup,
-        key=metadata.key,
-        uid=metadata.uid,
-        body={"status": body},
-        subresource="status",
-        whole=whole,
-        why=why,
-    )
+def _first(status: Mapping[str, Any]) -> dict[str, Any]:
+    """A first status: the schema wants the list of roles in it, even when it is empty."""
+    return {"roleStatuses": [], **status}
 
 
 # Counters -------------------------------------------------------------------------------------------------------------
@@ -333,8 +326,7 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         error: what is wrong, with the path in the object.
         now: the present, for the transition time.
     """
-    kind = RoleBasedGroup.KIND
-    message = f"the stored object cannot be read: {error}; correct the field"
+    message = cannot_be_read(error)
     told = [
         _condition(conditions.READY, true=False, reason=events.INVALID_SPEC, message=message),
         _condition(conditions.DEGRADED, true=True, reason=events.INVALID_SPEC, message=message),
@@ -343,7 +335,4 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
     fresh = RoleBasedGroupStatus(
         observed_generation=metadata.generation, conditions=merge((), told, now), role_statuses=()
     )
-    patch = _patch(metadata, changes(None, fresh), whole=True, why="the object cannot be read")
-    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
-    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
-    return Plan(steps=((patch,),), notes=(note,), because=message)
+    return cannot_be_read_plan(RoleBasedGroup, metadata, error, _first(changes(None, fresh)))

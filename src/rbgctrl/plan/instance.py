@@ -47,16 +47,15 @@ def instance(
         return Plan(because=late)
     revision, slots = _revision(node), slots_of(node)
     doing = work(node, slots, revision, ports, used)
-    outlook = Outlook(conditions=doing.faults, over=doing.over, waits=doing.waits)
+    others = (*handshake(node, now), *record_nodes(node), *_trimmed(node, revision))
+    outlook = Outlook(conditions=doing.faults, over=doing.over(busy=bool(others)), waits=doing.waits)
     told, requeue = status(node, slots, revision, now, outlook)
     actions: tuple[Action, ...] = (
         *doing.deletes,
         *doing.creates,
         *doing.relabels,
-        *handshake(node, now),
-        *record_nodes(node),
+        *others,
         *told,
-        *_trimmed(node, revision),
     )
     steps = tuple(step for step in (revision.actions, doing.before, actions) if step)
     because = "; ".join(dict.fromkeys(action.why for step in steps for action in step)) or "everything is as wanted"
@@ -90,9 +89,9 @@ def _refusal(doing: Work) -> tuple[str, str]:
         return conditions.FAILED_UPDATE, events.FAILED_UPDATE_POD_RECREATE
     if doing.deletes:
         return conditions.FAILED_SCALE, events.FAILED_DELETE
-    if doing.relabels and not doing.creates:
-        return conditions.FAILED_UPDATE, events.FAILED_UPDATE
-    return conditions.FAILED_SCALE, events.FAILED_CREATE
+    if doing.creates:
+        return conditions.FAILED_SCALE, events.FAILED_CREATE
+    return conditions.FAILED_UPDATE, events.FAILED_UPDATE
 
 
 def _revision(node: InstanceNode) -> Revision:

@@ -13,12 +13,13 @@ from rbgctrl.api.instances import ComponentStatus, RoleInstance, RoleInstanceSta
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import ComponentNode, InstanceNode
 from rbgctrl.plan.conditions import changes, find, merge
-from rbgctrl.plan.model import Action, Patch
+from rbgctrl.plan.model import Action
 from rbgctrl.plan.outdated import at
 from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.podstate import STARTING, active, pod_ready, trouble
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.slots import Slots
+from rbgctrl.plan.statuspatch import status_patch
 
 __all__ = ["Outlook", "news", "status"]
 
@@ -84,16 +85,7 @@ def status(
         return (), pause
     if _may_wait(found.status, fresh) and (pause := rest(_movements(node), now, born)) is not None:
         return (), pause
-    patch = Patch(
-        kind=RoleInstance,
-        key=found.key,
-        uid=found.uid,
-        body={"status": changed},
-        subresource="status",
-        whole=found.status is None,
-        why="the status changed",
-    )
-    return (patch,), None
+    return (status_patch(RoleInstance, found.metadata, changed, whole=found.status is None),), None
 
 
 def _over(node: InstanceNode, outlook: Outlook) -> tuple[str, ...]:

@@ -61,13 +61,19 @@ class Work:
     waits: Mapping[str, str] = field(default_factory=dict)
     requeue_after: float | None = None
 
-    @property
-    def over(self) -> tuple[str, ...]:
-        """Conditions of which the cause is gone as far as pods are concerned."""
+    def over(self, *, busy: bool) -> tuple[str, ...]:
+        """Conditions of which the cause is gone as far as pods are concerned.
+
+        What was refused is told until it is through, or the condition would come and go with each attempt.
+
+        Args:
+            busy: whether this pass has something to write beside what is decided here.
+        """
         found = [conditions.INVALID_COMPONENTS]
         if not self.creates and not self.deletes:
             found.append(conditions.FAILED_SCALE)
-        if not self.relabels and not any(item.why in (OUTDATED, UNKNOWN, TOGETHER) for item in self.deletes):
+        replaced = any(item.why in (OUTDATED, UNKNOWN, TOGETHER) for item in self.deletes)
+        if not self.relabels and not busy and not replaced:
             found.append(conditions.FAILED_UPDATE)
         kinds = {item.type for item in self.faults}
         return tuple(kind for kind in found if kind not in kinds)

@@ -16,12 +16,13 @@ from rbgctrl.plan.births import owner_of
 from rbgctrl.plan.claims import adopt_revision
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.members import instance_ready, listed, names_of, revision_of
-from rbgctrl.plan.model import Action, Delete, Note, Patch, Plan, Severity, Subject
+from rbgctrl.plan.model import Action, Delete, Note, Plan, Severity, Subject
 from rbgctrl.plan.revision import Revision, expired, record, set_data, short
 from rbgctrl.plan.setfaults import Trouble, fault, pattern
 from rbgctrl.plan.setpass import Pass, Told, soonest
 from rbgctrl.plan.setstatus import new_troubles, status, stuck
 from rbgctrl.plan.staleness import behind
+from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan
 
 __all__ = ["instance_ready", "refused", "role", "unreadable"]
 
@@ -59,8 +60,11 @@ def role(node: SetNode, now: datetime) -> Plan:
     done = _decide(node, revision, now)
     held, later = stuck(node.instances, now)
     troubles = (*done.troubles, *held)
-    told, pause = status(node, _with(done, troubles), revision, now) if not done.silent else ((), None)
-    actions: tuple[Action, ...] = (*done.actions, *_expired(node, revision, done), *told)
+    doing: tuple[Action, ...] = (*done.actions, *_expired(node, revision, done))
+    # An earlier refusal is over when nothing is left that could be refused, or it would come and go with each attempt.
+    done = replace(done, troubles=troubles, complete=done.complete and not doing)
+    told, pause = status(node, done, revision, now) if not done.silent else ((), None)
+    actions = (*doing, *told)
     adopted = tuple(adopt_revision(found, item) for item in node.orphan_revisions)
     steps = tuple(step for step in (adopted, revision.actions, actions) if step)
     return Plan(
@@ -117,22 +121,10 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         error: what is wrong, with the path in the object.
         now: the present, for the transition time.
     """
-    kind = RoleInstanceSet.KIND
-    message = f"the stored object cannot be read: {error}; correct the field"
+    message = cannot_be_read(error)
     condition = Condition(type=conditions.STALLED, status="True", reason=events.INVALID_SPEC, message=message)
     fresh = RoleInstanceSetStatus(observed_generation=metadata.generation, conditions=merge((), (condition,), now))
-    patch = Patch(
-        kind=RoleInstanceSet,
-        key=metadata.key,
-        uid=metadata.uid,
-        body={"status": changes(None, fresh)},
-        subresource="status",
-        whole=True,
-        why="the object cannot be read",
-    )
-    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
-    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
-    return Plan(steps=((patch,),), notes=(note,), because=message)
+    return cannot_be_read_plan(RoleInstanceSet, metadata, error, changes(None, fresh))
 
 
 def _faulty(node: SetNode, wrong: Trouble, now: datetime) -> Plan:
@@ -156,10 +148,6 @@ def _faulty(node: SetNode, wrong: Trouble, now: datetime) -> Plan:
         requeue_after=soonest(later, pause),
         because=f"nothing can be done: {wrong.message}",
     )
-
-
-def _with(done: Pass, troubles: tuple[Trouble, ...]) -> Pass:
-    return done if troubles == done.troubles else replace(done, troubles=troubles)
 
 
 def _revision(node: SetNode) -> Revision:

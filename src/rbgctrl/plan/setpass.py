@@ -28,7 +28,7 @@ class Pass:
         counted: instances that the status counts.
         actions: sent together.
         silent: whether the status waits for the next pass, which follows at once.
-        complete: whether no instance is missing.
+        complete: whether no instance is missing, so that an earlier refusal to make one is over.
         notes: Events.
         troubles: what keeps the set from what is asked for.
         available: how many instances are available.

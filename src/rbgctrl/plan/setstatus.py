@@ -12,12 +12,13 @@ from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import InstanceNode, SetNode
 from rbgctrl.plan.conditions import changes, find, merge, parse_time
 from rbgctrl.plan.members import instance_ready, revision_of, wanted_replicas
-from rbgctrl.plan.model import Action, Note, Patch, Severity, Subject
+from rbgctrl.plan.model import Action, Note, Severity, Subject
 from rbgctrl.plan.observed import selector_text
 from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.revision import Revision, short
 from rbgctrl.plan.setfaults import Trouble
 from rbgctrl.plan.setpass import Pass
+from rbgctrl.plan.statuspatch import status_patch
 
 __all__ = ["STUCK_AFTER", "new_troubles", "status", "stuck"]
 
@@ -92,16 +93,7 @@ def status(
     waits = _may_wait(found.status, fresh, wanted)
     if waits and (pause := rest(_movements(node), now, born)) is not None:
         return (), pause
-    patch = Patch(
-        kind=RoleInstanceSet,
-        key=found.key,
-        uid=found.uid,
-        body={"status": changed},
-        subresource="status",
-        whole=found.status is None,
-        why="the status changed",
-    )
-    return (patch,), None
+    return (status_patch(RoleInstanceSet, found.metadata, changed, whole=found.status is None),), None
 
 
 def _conditions(stored: RoleInstanceSetStatus, done: Pass, now: datetime, refusal: str) -> tuple[Condition, ...]:

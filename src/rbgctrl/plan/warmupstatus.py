@@ -23,6 +23,7 @@ from rbgctrl.graph.warmups import WarmupNode
 from rbgctrl.plan.conditions import changes, find, merge, parse_time, stamp
 from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.patience import rest
+from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
 
 __all__ = ["Blocked", "End", "Progress", "Report", "blocked_for", "listed", "movements", "report", "unreadable"]
 
@@ -100,16 +101,9 @@ def report(node: WarmupNode, progress: Progress, now: datetime) -> Report:
     moments = [moment for pod in node.pods for moment in movements(pod)]
     if stored is not None and _may_wait(stored, fresh) and (pause := rest(moments, now)) is not None:
         return Report(pause=pause)
-    patch = Patch(
-        kind=RoleBasedGroupWarmup,
-        key=found.key,
-        uid=found.uid,
-        # A first status needs its phase, even the empty one.
-        body={"status": {"phase": fresh.phase, **changed} if stored is None else changed},
-        subresource="status",
-        whole=stored is None,
-        why="the status changed",
-    )
+    # A first status needs its phase, even the empty one.
+    told = {"phase": fresh.phase, **changed} if stored is None else changed
+    patch = status_patch(RoleBasedGroupWarmup, found.metadata, told, whole=stored is None)
     return Report(status=(patch,), notes=tuple(_notes(found, fresh, progress)))
 
 
@@ -230,8 +224,7 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         error: what is wrong, with the path in the object.
         now: the present, for the transition time.
     """
-    kind = RoleBasedGroupWarmup.KIND
-    message = f"the stored object cannot be read: {error}; correct the field"[:MESSAGE_MAX]
+    message = cannot_be_read(error)[:MESSAGE_MAX]
     condition = Condition(
         type=conditions.BLOCKED,
         status="True",
@@ -240,15 +233,4 @@ def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:
         observed_generation=metadata.generation,
     )
     fresh = RoleBasedGroupWarmupStatus(conditions=merge((), (condition,), now))
-    patch = Patch(
-        kind=RoleBasedGroupWarmup,
-        key=metadata.key,
-        uid=metadata.uid,
-        body={"status": {"phase": "", **changes(None, fresh)}},
-        subresource="status",
-        whole=True,
-        why="the object cannot be read",
-    )
-    subject = Subject(api_version=kind.api_version, kind=kind.kind, key=metadata.key, uid=metadata.uid)
-    note = Note(subject=subject, severity=Severity.WARNING, reason=events.INVALID_SPEC, message=message)
-    return Plan(steps=((patch,),), notes=(note,), because=message)
+    return cannot_be_read_plan(RoleBasedGroupWarmup, metadata, error, {"phase": "", **changes(None, fresh)})

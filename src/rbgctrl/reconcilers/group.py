@@ -10,14 +10,13 @@ from rbgctrl.api.core import Pod
 from rbgctrl.api.groups import RoleBasedGroup
 from rbgctrl.api.instances import RoleInstance
 from rbgctrl.api.workloads import StatefulSet
-from rbgctrl.client import ForbiddenError, InvalidError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.graph.indexes import PROFILE
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import group as plan
 from rbgctrl.plan.groupstatus import FAILURES
-from rbgctrl.plan.ports import NO_PORTS
+from rbgctrl.plan.model import Plan
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.portledger import ledger_of
@@ -25,7 +24,7 @@ from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.reconcilers.unreadable import Unreadable
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.result import DONE, Request, Result
@@ -58,7 +57,7 @@ class GroupReconciler:
             deprecated_workload_types=options.deprecated_workload_types,
             ports=options.ports,
         )
-        self._ledger = ledger_of(informers) if options.ports is not None else None
+        self._ledger = ledger_of(informers)
         self._unreadable = Unreadable(informers.groups, plan.unreadable, executor, now)
 
     async def reconcile(self, request: Request) -> Result:
@@ -67,25 +66,17 @@ class GroupReconciler:
             return result
         node = view.group(self._sources, request, deep=True)
         if node is None:
-            if self._ledger is not None:
-                self._ledger.close(NAME, request)
-            return DONE
-        used = self._ledger.open(NAME, request) if self._ledger is not None else NO_PORTS
-        decided = plan.group(node, self._now(), self._abilities, used)
-        if self._ledger is not None:
-            self._ledger.enter(NAME, request, decided)
-        try:
-            result = await self._executor.apply(decided, request)
-        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
-            if wiring.outdated(error):
-                raise
-            node = view.group(self._sources, request, deep=True)
-            if node is not None:
-                await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
-            raise
-        if self._ledger is not None:
             self._ledger.close(NAME, request)
+            return DONE
+        decided = plan.group(node, self._now(), self._abilities, self._ledger.open(NAME, request))
+        self._ledger.enter(NAME, request, decided)
+        result = await wiring.carried_out(self._executor, decided, request, lambda why: self._refused(request, why))
+        self._ledger.close(NAME, request)
         return result
+
+    def _refused(self, request: Request, why: str) -> Plan | None:
+        node = view.group(self._sources, request, deep=True)
+        return plan.refused(node, self._now(), why) if node is not None else None
 
 
 def _failures(change: Change[Any]) -> bool:

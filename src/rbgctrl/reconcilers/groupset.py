@@ -7,18 +7,19 @@ from typing import Any
 from rbgctrl.api import events
 from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.meta import Key
-from rbgctrl.client import ForbiddenError, Invalid, InvalidError
+from rbgctrl.client import Invalid
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import groupsets as view
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import groupset as plan
+from rbgctrl.plan.model import Plan
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.reconcilers.unreadable import Unreadable
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.predicates import Predicate
@@ -54,15 +55,12 @@ class GroupSetReconciler:
         node = view.group_set(self._sources, request)
         if node is None:
             return DONE
-        try:
-            return await self._executor.apply(plan.group_set(node, self._now()), request)
-        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
-            if wiring.outdated(error):
-                raise
-            node = view.group_set(self._sources, request)
-            if node is not None:
-                await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
-            raise
+        decided = plan.group_set(node, self._now())
+        return await wiring.carried_out(self._executor, decided, request, lambda why: self._refused(request, why))
+
+    def _refused(self, request: Request, why: str) -> Plan | None:
+        node = view.group_set(self._sources, request)
+        return plan.refused(node, self._now(), why) if node is not None else None
 
 
 def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Controller:

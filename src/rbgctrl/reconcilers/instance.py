@@ -9,7 +9,6 @@ from rbgctrl.api import events, labels
 from rbgctrl.api.core import Node
 from rbgctrl.api.instances import RoleInstance
 from rbgctrl.api.meta import Key, Resource
-from rbgctrl.client import ForbiddenError, InvalidError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.graph.indexes import HOST
@@ -17,14 +16,14 @@ from rbgctrl.informers.change import Change
 from rbgctrl.plan import instance as plan
 from rbgctrl.plan.model import Plan
 from rbgctrl.plan.podstate import lost, standing
-from rbgctrl.plan.ports import NO_PORTS, shared
+from rbgctrl.plan.ports import shared
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.portledger import ledger_of
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.predicates import Predicate
@@ -51,7 +50,7 @@ class InstanceReconciler:
     def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow) -> None:
         self._sources = informers.sources
         self._ports = informers.options.ports
-        self._ledger = ledger_of(informers) if self._ports is not None else None
+        self._ledger = ledger_of(informers)
         self._executor = executor
         self._now = now
 
@@ -59,28 +58,17 @@ class InstanceReconciler:
         """Bring one instance to its wanted state. Raises what :meth:`Executor.apply` raises."""
         node = view.instance(self._sources, request)
         if node is None:
-            if self._ledger is not None:
-                self._ledger.close(NAME, request)
+            self._ledger.close(NAME, request)
             return DONE
-        used = self._ledger.open(NAME, request) if self._ledger is not None else NO_PORTS
-        decided = plan.instance(node, self._now(), self._ports, used)
-        try:
-            return await self._carry_out(decided, request)
-        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
-            if wiring.outdated(error):
-                raise
-            node = view.instance(self._sources, request)
-            if node is not None:
-                await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
-            raise
-
-    async def _carry_out(self, decided: Plan, request: Request) -> Result:
-        if self._ledger is None:
-            return await self._executor.apply(decided, request)
+        decided = plan.instance(node, self._now(), self._ports, self._ledger.open(NAME, request))
         self._ledger.enter(NAME, request, decided)
-        result = await self._executor.apply(decided, request)
+        result = await wiring.carried_out(self._executor, decided, request, lambda why: self._refused(request, why))
         self._ledger.close(NAME, request)
         return result
+
+    def _refused(self, request: Request, why: str) -> Plan | None:
+        node = view.instance(self._sources, request)
+        return plan.refused(node, self._now(), why) if node is not None else None
 
 
 # Triggers -------------------------------------------------------------------------------------------------------------

@@ -9,18 +9,20 @@ from typing import Any, Final, Protocol
 from rbgctrl.api import events, labels, names
 from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import Key
-from rbgctrl.client import ForbiddenError, InvalidError, NotFoundError
+from rbgctrl.client import NotFoundError
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import view
 from rbgctrl.graph.nodes import SetNode
 from rbgctrl.informers.change import Change
 from rbgctrl.plan import role as plan
+from rbgctrl.plan.model import Plan
 from rbgctrl.reconcilers import wiring
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
+from rbgctrl.reconcilers.unreadable import Unreadable
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.result import DONE, Request, Result
 
@@ -54,40 +56,28 @@ class RoleReconciler:
     """
 
     def __init__(self, informers: Informers, executor: Executor, now: Now = utcnow, *, live: Live) -> None:
-        self._informers = informers
         self._sources = informers.sources
         self._executor = executor
         self._now = now
         self._live = live
-        # Which broken object was reported last, so that one fault is told once; losing it tells it once more.
-        self._reported: dict[Request, tuple[str, str]] = {}
+        self._unreadable = Unreadable(informers.sets, plan.unreadable, executor, now)
         # Ids of instances by the uid of their set, so that no new one is taken for one that is gone. Losing them is no
         # harm: an id then may come back, on another object.
         self._seen: dict[str, dict[str, None]] = {}
 
     async def reconcile(self, request: Request) -> Result:
         """Bring one set to its wanted state. Raises what :meth:`Executor.apply` raises."""
-        broken = self._informers.sets.store.invalid(request)
-        if broken is not None:
-            fault = (f"{broken.uid}/{broken.metadata.generation}", broken.error)
-            if self._reported.get(request) == fault:
-                return DONE
-            found = await self._executor.apply(plan.unreadable(broken.metadata, broken.error, self._now()), request)
-            self._reported[request] = fault
-            return found
-        self._reported.pop(request, None)
+        if (result := await self._unreadable.handle(request)) is not None:
+            return result
         node = self._look(request)
         if node is None or ((node.orphans or node.orphan_revisions) and not await self._exists(node.set)):
             return DONE
-        try:
-            return await self._executor.apply(plan.role(node, self._now()), request)
-        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
-            if wiring.outdated(error):
-                raise
-            node = self._look(request)
-            if node is not None:
-                await self._executor.apply(plan.refused(node, self._now(), str(error)), request)
-            raise
+        decided = plan.role(node, self._now())
+        return await wiring.carried_out(self._executor, decided, request, lambda why: self._refused(request, why))
+
+    def _refused(self, request: Request, why: str) -> Plan | None:
+        node = self._look(request)
+        return plan.refused(node, self._now(), why) if node is not None else None
 
     def _look(self, request: Request) -> SetNode | None:
         node = view.role(self._sources, request)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rbgctrl.api import events, labels, names
 from rbgctrl.api.meta import Key
-from rbgctrl.client import ForbiddenError, InvalidError
+from rbgctrl.client import ForbiddenError, InvalidError, fence_held
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import adapters
 from rbgctrl.graph.indexes import TARGET, group_value
@@ -58,7 +58,7 @@ class ScalerReconciler:
             result = await self._executor.apply(plan.adapter(node, self._now(), self._told.get(request, "")), request)
         except (InvalidError, ForbiddenError) as error:
             why = str(error)
-            if not wiring.outdated(error) and self._told.get(request) != why:
+            if not fence_held(error) and self._told.get(request) != why:
                 await self._executor.apply(plan.refused(node, why), request)
                 self._told[request] = why
             raise

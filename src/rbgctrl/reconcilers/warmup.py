@@ -8,7 +8,7 @@ from typing import Any
 from rbgctrl.api import events, labels
 from rbgctrl.api.meta import Key
 from rbgctrl.api.warmups import RoleBasedGroupWarmup
-from rbgctrl.client import ForbiddenError, Invalid, InvalidError
+from rbgctrl.client import Invalid, fence_held
 from rbgctrl.clock import Now, utcnow
 from rbgctrl.graph import warmups as view
 from rbgctrl.graph.indexes import ANY_SELECTOR, TARGET, group_value, node_value
@@ -21,7 +21,7 @@ from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.reconcilers.unreadable import Unreadable
 from rbgctrl.runtime import handlers, predicates
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor, ForeignObjectError
+from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.predicates import Predicate
@@ -60,8 +60,8 @@ class WarmupReconciler:
             return DONE
         try:
             return await self._executor.apply(plan.warmup(node, self._now()), request)
-        except (InvalidError, ForbiddenError, ForeignObjectError) as error:
-            if wiring.outdated(error):
+        except wiring.REFUSALS as error:
+            if fence_held(error):
                 raise
             node = view.warmup(self._sources, request)
             if node is None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from rbgctrl.client import InvalidError
+from rbgctrl.client import ForbiddenError, InvalidError, fence_held
 from rbgctrl.clock import Now
+from rbgctrl.plan.model import Plan
 from rbgctrl.reconcilers.options import ReconcilerOptions
 from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime.controller import Controller
-from rbgctrl.runtime.executor import Executor
+from rbgctrl.runtime.executor import Executor, ForeignObjectError
 from rbgctrl.runtime.manager import Manager
 from rbgctrl.runtime.predicates import Predicate
-from rbgctrl.runtime.result import Reconciler
+from rbgctrl.runtime.result import Reconciler, Request, Result
 
-__all__ = ["controller", "outdated", "owners"]
+__all__ = ["REFUSALS", "carried_out", "controller", "owners"]
+
+REFUSALS: Final = (InvalidError, ForbiddenError, ForeignObjectError)
+"""What the API server, or the holder of a name, has against a write; anything else passes by itself."""
 
 Build = Callable[[Informers, Executor, Now], Reconciler]
 
@@ -49,9 +54,27 @@ def controller(
     return made, informers
 
 
-def outdated(error: Exception) -> bool:
-    """Whether a test in a JSON patch failed: what was decided on is not what is there, and nobody refused anything."""
-    return isinstance(error, InvalidError) and not error.causes
+async def carried_out(
+    executor: Executor, decided: Plan, request: Request, refused: Callable[[str], Plan | None]
+) -> Result:
+    """Carry out a plan; when something of it is refused, say so on the object before the error goes on.
+
+    Args:
+        executor: how to write.
+        decided: the plan.
+        request: what it is for.
+        refused: what to say about a refusal, on the object as it is by then; None when it is gone.
+
+    Raises:
+        ApiError: what :meth:`Executor.apply` raises.
+        ForeignObjectError: the same.
+    """
+    try:
+        return await executor.apply(decided, request)
+    except REFUSALS as error:
+        if not fence_held(error) and (told := refused(str(error))) is not None:
+            await executor.apply(told, request)
+        raise
 
 
 owners = Predicate(

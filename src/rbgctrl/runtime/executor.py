@@ -28,9 +28,9 @@ from rbgctrl.client import (
     AlreadyExistsError,
     Client,
     ConflictError,
-    InvalidError,
     NotFoundError,
     PatchType,
+    fence_held,
     outcome_unknown,
 )
 from rbgctrl.informers import Cache
@@ -139,11 +139,7 @@ class Executor:
             except BaseException as error:
                 # Cancelled on its way, unanswered, or a server that failed: read live before this key is looked at.
                 # The same where a fence held: what was decided on is not what is there.
-                if (
-                    isinstance(error, asyncio.CancelledError | ConflictError)
-                    or outcome_unknown(error)
-                    or _failed(error)
-                ):
+                if isinstance(error, asyncio.CancelledError) or outcome_unknown(error) or fence_held(error):
                     self._barrier.unknown(request, action.kind, action.key)
                 raise
 
@@ -252,11 +248,6 @@ def _fenced(body: Any, uid: str, version: str) -> dict[str, Any]:
     if version:
         fenced["metadata"] = {**fenced.get("metadata", {}), "resourceVersion": version}
     return fenced
-
-
-def _failed(error: BaseException) -> bool:
-    """Whether a test in a JSON patch failed; the server gives no cause for that."""
-    return isinstance(error, InvalidError) and not error.causes
 
 
 def _owners(body: Any) -> set[str]:

@@ -95,6 +95,10 @@ async def started(
     *arguments: str, kubeconfig: Path | None = None, program: tuple[str, ...] = _COMMAND
 ) -> AsyncIterator[Running]:
     """Start a command whose two outputs are one stream; it is killed if it still runs at the end."""
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # in a background job of a shell; the command would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = await asyncio.create_subprocess_exec(
         *program,
         *arguments,

@@ -73,6 +73,13 @@ def test_a_label_or_annotation_that_no_object_can_carry_is_refused(field: str, e
     assert (found.path, found.value, found.role) == (f"spec.roles[0].{field}[{next(iter(entry))}]", value, "a")
 
 
+def test_labels_of_an_adapter_count_where_there_is_one() -> None:
+    adapter = {"labels": {"no key!": "x"}}
+    assert not _findings({**_STANDALONE, "scalingAdapter": adapter})
+    found = _only({**_STANDALONE, "scalingAdapter": {**adapter, "enable": True}})
+    assert (found.path, found.value, found.role) == ("spec.roles[0].scalingAdapter.labels[no key!]", "no key!", "a")
+
+
 @pytest.mark.parametrize("field", ["labels", "annotations"])
 @pytest.mark.parametrize("entry", [{"a": ""}, {"example.com/A_b.c-1": "x"}, {"a" * 63: "9"}, {"a." * 100 + "b/c": "x"}])
 def test_what_objects_can_carry_is_taken(field: str, entry: Any) -> None:

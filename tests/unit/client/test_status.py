@@ -123,3 +123,19 @@ def test_any_body_makes_an_error_of_the_statuss_class(body: bytes, code: int) ->
 )
 def test_a_failed_write_says_whether_it_may_have_happened(error: Exception, unknown: bool) -> None:
     assert errors.outcome_unknown(error) is unknown
+
+
+@pytest.mark.parametrize(
+    ("error", "held"),
+    [
+        (errors.ConflictError(409), True),
+        (errors.InvalidError(422, "Invalid", "a test of a JSON patch failed"), True),
+        (errors.InvalidError(422, causes=("FieldValueInvalid",), fields=("metadata.uid",)), True),
+        (errors.InvalidError(422, causes=("FieldValueInvalid",), fields=("spec.replicas",)), False),
+        (errors.AlreadyExistsError(409), False),
+        (errors.NotFoundError(404), False),
+        (ValueError(), False),
+    ],
+)
+def test_a_failed_write_says_whether_it_was_decided_on_something_else(error: Exception, held: bool) -> None:
+    assert errors.fence_held(error) is held

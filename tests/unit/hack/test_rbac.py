@@ -110,6 +110,16 @@ def test_every_right_of_the_daemon_was_seen_or_has_a_reason() -> None:
     }
 
 
+def test_everything_that_was_seen_is_granted_by_one_of_the_roles() -> None:
+    rights: set[Right] = set()
+    for text in rbac.files(rbac.read()).values():
+        for item in yaml.safe_load_all(text):
+            rights |= granted(item.get("rules", []))
+    everywhere = {Right(right.resource, right.verb) for right in rights if not right.name}
+    missing = {right for right in rbac.read() - rights if Right(right.resource, right.verb) not in everywhere}
+    assert not {right for right in missing if right.resource not in rbac.LOCAL}
+
+
 def test_what_is_needed_beside_the_controller_only_is_granted_there_only() -> None:
     documents = {path.name: list(yaml.safe_load_all(text)) for path, text in rbac.files(rbac.read()).items()}
     cluster = granted(documents["role.yaml"][0]["rules"])

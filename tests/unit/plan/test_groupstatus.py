@@ -144,6 +144,19 @@ def test_a_fault_of_one_role_is_told_once_and_stops_no_other() -> None:
     assert len([note for note in world.notes if "nobody" in note.message]) == 1
 
 
+def test_a_role_whose_children_would_have_too_long_a_name_says_so_and_what_fits() -> None:
+    long = "x" * 49
+    world = settled(role("a"), role(long))
+    found = conditions(world)["Degraded"]
+    assert f"role {long}: " in found["message"]
+    assert "52" in found["message"], "the limit is told"
+    assert world.names(Pod) == ["llm-a-0"]
+    world.put(RoleBasedGroup, group("llm", role("a"), role("short")))
+    world.settle()
+    assert world.names(Pod) == ["llm-a-0", "llm-short-0"]
+    assert statuses(world)["Degraded"] == "False"
+
+
 # Kinds of workloads ---------------------------------------------------------------------------------------------------
 
 

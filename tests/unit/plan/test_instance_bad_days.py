@@ -267,6 +267,22 @@ def test_a_refused_replacement_is_a_failed_update_until_it_is_through(world: Wor
     assert "FailedUpdate" not in conditions(world)
 
 
+def test_a_refused_patch_of_a_pod_is_a_failed_update_until_it_is_through(world: World) -> None:
+    world.put(RoleInstance, instance())
+    settle(world, kubelet=False)
+    world.run_pods()
+    assert of(decide(world), Patch) == [FIRST], "the gates are to be opened"
+    why = "patch Pod: a webhook says no"
+    for attempt in range(3):
+        found = plan.refused(node(world), world.now, why)
+        assert found.empty is bool(attempt), "told once"
+        world.carry_out(found)
+        assert not of(decide(world), Patch, RoleInstance), "the next attempt does not take it back"
+    assert conditions(world)["FailedUpdate"]["message"] == why
+    settle(world)
+    assert "FailedUpdate" not in conditions(world)
+
+
 # All or nothing -------------------------------------------------------------------------------------------------------
 
 

@@ -37,10 +37,14 @@ class Executor:
         return Result(requeue_after=plan.requeue_after)
 
 
+class _Informer:
+    """Only its identity counts."""
+
+
 def _informers(world: World, broken: dict[Key, Invalid] | None = None) -> Any:
     store = SimpleNamespace(invalid=(broken or {}).get)
     groups = SimpleNamespace(store=store)
-    return SimpleNamespace(sources=world.sources, groups=groups, options=ReconcilerOptions())
+    return SimpleNamespace(sources=world.sources, groups=groups, instances=_Informer(), options=ReconcilerOptions())
 
 
 def _broken(generation: int = 1) -> Invalid:

@@ -31,3 +31,11 @@ def test_built_in_kinds_are_narrowed_by_our_labels_and_revisions_have_no_label_i
         ("nodes", ""),
     }
     assert Informers(cache).pods is found.pods
+
+
+def test_kinds_that_nobody_acts_on_are_not_read() -> None:
+    cache = Cache(Client(Nowhere()))  # type: ignore[arg-type]  # nothing is sent
+    Informers(cache)
+    read = {informer.kind.KIND.kind for informer in cache.informers()}
+    assert not read & {"CoordinatedPolicy", "ClusterTopology", "PlacementPolicy"}
+    assert "RoleBasedGroup" in read

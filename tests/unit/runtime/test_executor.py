@@ -95,7 +95,14 @@ def test_a_status_is_written_behind_a_test_of_the_uid(whole: bool, path: str, va
     assert add == {"op": "add", "path": path, "value": value}
 
 
-@pytest.mark.parametrize("error", [InvalidError(422, "Invalid", "test failed"), ConflictError(409, "Conflict")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidError(422, "Invalid", "test failed"),
+        InvalidError(422, "Invalid", "no", causes=("FieldValueInvalid",), fields=("metadata.uid",)),
+        ConflictError(409, "Conflict"),
+    ],
+)
 def test_where_a_fence_held_the_object_is_read_live_before_it_is_decided_on_again(error: Exception) -> None:
     ledger = Ledger()
     with pytest.raises(type(error)):

@@ -174,6 +174,11 @@ def _switch_pattern(draw: DrawFn, body: Obj) -> None:
         role["customComponentsPattern"] = {"components": [component]}
 
 
+def _ask_for_no_profile(draw: DrawFn, body: Obj) -> None:
+    role = _some_role(draw, body)
+    role["engineRuntimes"] = [{"profileName": GHOST}]
+
+
 def _pause(draw: DrawFn, body: Obj) -> None:
     update = _rolling_update(draw, body)
     update["paused"] = not update.get("paused", False)
@@ -258,11 +263,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "switch pattern": _switch_pattern,
     "make a cycle": _make_cycle,
     "depend on nobody": _depend_on_nobody,
+    "ask for a profile that is missing": _ask_for_no_profile,
     "refused": _refused,
 }
 """By name. ``recreate`` deletes the group first."""
 
-BREAKING: Final = ("make a cycle", "depend on nobody", "switch pattern", "refused")
+BREAKING: Final = ("make a cycle", "depend on nobody", "ask for a profile that is missing", "refused")
 """Those that leave what cannot be run, or not at all."""
 
 

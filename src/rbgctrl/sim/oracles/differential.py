@@ -46,7 +46,9 @@ class Held:
 
     Of these instances and their pods everything is compared but what came from the template: spec, labels that are not
     identity, annotations, revisions, images; and of their sets and groups everything but the counters of instances
-    at the newest revision (whether those tell the truth, consistency says). All others are compared as a whole.
+    at the newest revision (whether those tell the truth, consistency says). Where the earlier template is that of
+    another pattern, or has other components, the pods themselves are others, and so is where peers find them. All
+    others are compared as a whole.
 
     Attributes:
         instances: places of RoleInstances whose template is an earlier one, and may be.
@@ -99,7 +101,10 @@ def ending(world: World) -> Ending:
 def differential(history: Ending, straight: Ending) -> list[str]:
     """Where a history and a fresh apply of its last spec differ, one sentence each."""
     seam = history.held | straight.held
-    return differences(_blinded(straight.state, seam), _blinded(history.state, seam))
+    reshaped = frozenset(
+        place for place in seam.instances if _shape(history.state, place) != _shape(straight.state, place)
+    )
+    return differences(_blinded(straight.state, seam, reshaped), _blinded(history.state, seam, reshaped))
 
 
 async def fresh(body: Mapping[str, Any], options: WorldOptions | None = None) -> Ending:
@@ -193,9 +198,20 @@ def _place(resource: str, obj: Obj) -> Place:
     return f"{resource} {obj['metadata']['namespace']}/{obj['metadata']['name']}"
 
 
-def _blinded(state: State, seam: Held) -> State:
+def _shape(state: State, place: Place) -> tuple[object, ...]:
+    """What the names of an instance's pods depend on."""
+    if place not in state:
+        return ()
+    found = state[place]
+    components = [(item["name"], item.get("size", 1)) for item in found["spec"]["components"]]
+    return found["metadata"]["labels"].get(labels.ROLE_TYPE), *components
+
+
+def _blinded(state: State, seam: Held, reshaped: frozenset[Place]) -> State:
     """A state without what :class:`Held` leaves out."""
     found = dict(state)
+    for place in reshaped:
+        _without_pods(found, place)
     for place in seam.instances | seam.labelled:
         _identity_only(found, place)
     for place in seam.instances:
@@ -213,6 +229,23 @@ def _blinded(state: State, seam: Held) -> State:
     for place in [place for place in found if place.startswith(f"{_GROUPS} ")]:
         found[place] = _without_updated(found[place], seam.roles)
     return found
+
+
+def _without_pods(state: State, place: Place) -> None:
+    """Leave out the pods of an instance, and what tells of them."""
+    for made in [made for made in state if made.startswith("pods ") and _instance_of(state[made]) == place]:
+        del state[made]
+    _without_status(state, place, frozenset(("componentStatuses",)))
+    if place in state:
+        metadata = state[place]["metadata"]
+        kept = {key: value for key, value in metadata["labels"].items() if key != labels.ROLE_TYPE}
+        state[place] = {**state[place], "metadata": {**metadata, "labels": kept}}
+    namespace, name = place.rpartition(" ")[2].split("/")
+    for made in [made for made in state if made.startswith(f"configmaps {namespace}/")]:
+        data = state[made].get("data") or {}
+        lines = data.get(labels.CONFIG_FILE, "").splitlines(keepends=True)
+        kept_lines = "".join(line for line in lines if not line.startswith(f'    - {{"name": "{name}",'))
+        state[made] = {**state[made], "data": {**data, labels.CONFIG_FILE: kept_lines}}
 
 
 def _instance_of(pod: Obj) -> Place:

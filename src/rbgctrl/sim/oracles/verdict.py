@@ -1,8 +1,8 @@
-"""What this version can run of a group, judged by its spec alone."""
+"""What this version can run of a group, judged by its spec and by what the cluster has for it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -13,7 +13,12 @@ import msgspec
 from rbgctrl import crds
 from rbgctrl.api.groups import RoleBasedGroup, RoleBasedGroupSpec
 from rbgctrl.api.hooks import dec_hook
-from rbgctrl.api.validate import group_findings
+from rbgctrl.api.profiles import ClusterEngineRuntimeProfile
+from rbgctrl.api.workloads import LeaderWorkerSet
+from rbgctrl.graph import view
+from rbgctrl.graph.memory import Memory
+from rbgctrl.graph.nodes import GroupNode
+from rbgctrl.plan.groupfaults import faults
 from rbgctrl.sim.crds import rows_of
 from rbgctrl.sim.kinds import Row
 from rbgctrl.sim.schema import Found, admit
@@ -57,11 +62,12 @@ def admitted(body: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     return stored, "; ".join(f"{cause.field}: {cause.message}" for cause in found.causes)
 
 
-def verdict(body: Mapping[str, Any]) -> Verdict:
+def verdict(body: Mapping[str, Any], profiles: Iterable[ClusterEngineRuntimeProfile] = ()) -> Verdict:
     """Judge a group.
 
     Args:
         body: as applied or as stored.
+        profiles: the engine runtime profiles there are.
     """
     stored, refused = admitted(body)
     if refused:
@@ -74,11 +80,26 @@ def verdict(body: Mapping[str, Any]) -> Verdict:
         return Verdict(fault="has no spec")
     if fault := _dependencies(group.spec):
         return Verdict(fault=fault)
-    findings = [finding for finding in group_findings(group) if finding.is_error]
-    for finding in findings:
-        if not finding.role:
-            return Verdict(fault=str(finding))
-    return Verdict(faults={finding.role: str(finding) for finding in findings})
+    found = {fault.role: str(fault) for fault in faults(_alone(group, profiles))}
+    return Verdict(fault=found[""]) if "" in found else Verdict(faults=found)
+
+
+def _alone(group: RoleBasedGroup, profiles: Iterable[ClusterEngineRuntimeProfile]) -> GroupNode:
+    """A group of which nothing has been made yet."""
+    sources = view.Sources(
+        groups=Memory([group]),
+        sets=Memory(),
+        instances=Memory(),
+        pods=Memory(),
+        services=Memory(),
+        config_maps=Memory(),
+        revisions=Memory(),
+        profiles=Memory(profiles),
+        served=lambda kind: kind is not LeaderWorkerSet,  # which nobody looks after on the embedded cluster
+    )
+    found = view.group(sources, group.key)
+    assert found is not None  # noqa: S101 - it was put there
+    return found
 
 
 def _dependencies(spec: RoleBasedGroupSpec) -> str:
