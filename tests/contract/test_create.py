@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -76,7 +77,8 @@ async def test_a_create_is_recorded_for_its_manager(api: Api, kind: Kind, body: 
     assert entry["operation"] == "Update"
     assert entry["apiVersion"] == kind.KIND.api_version
     assert entry["fieldsType"] == "FieldsV1"
-    assert entry["time"] == made["metadata"]["creationTimestamp"]
+    born, noted = (datetime.fromisoformat(text) for text in (made["metadata"]["creationTimestamp"], entry["time"]))
+    assert abs(noted - born) <= timedelta(seconds=1), "two looks at the clock"
     assert "f:spec" in entry["fieldsV1"] or "f:data" in entry["fieldsV1"]
     assert "subresource" not in entry
 

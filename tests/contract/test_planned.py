@@ -51,16 +51,18 @@ async def test_a_life_takes_the_same_writes_everywhere(api: Api) -> None:
     planning = Planning(api)
     await api.create(RoleBasedGroup, group(role("prefill", 1), role("decode", 2, "prefill")))
     await planning.settle()
-    assert {f"{verb} {kind}": count for (verb, kind), count in planning.writes.items()} == {
+    sent = {f"{verb} {kind}": count for (verb, kind), count in planning.writes.items()}
+    # The steps of a status that a round sees depend on which of its reads came first.
+    assert 4 <= sent.pop("patch RoleBasedGroup") <= 7
+    assert sent == {
         "create ControllerRevision": 6,
         "create Pod": 3,
         "apply ConfigMap": 1,
         "apply RoleInstance": 3,
         "apply RoleInstanceSet": 2,
         "apply Service": 2,
-        "patch RoleBasedGroup": 6,
         "patch RoleInstanceSet": 6,
-        "patch RoleInstance": 9,
+        "patch RoleInstance": 6,
         "patch Pod": 3,
     }
 

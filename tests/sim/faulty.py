@@ -48,6 +48,7 @@ class Outcome:
         writes: successful writes of the daemon.
         seconds: virtual time it took until the user had what he wanted.
         reconciles: how many there were.
+        informers: how many there are.
         relists: lists by reason, of all informers.
         restarts: watches opened again by reason, of all informers.
         parked: how often a key waited for the cache.
@@ -61,6 +62,7 @@ class Outcome:
     writes: int
     seconds: float
     reconciles: int
+    informers: int
     relists: Counter[str]
     restarts: Counter[str]
     trace: Trace
@@ -119,6 +121,7 @@ def _outcome(world: World, daemon: Daemon, seconds: float, trace: Trace) -> Outc
         writes=len(world.timeline.writes(daemon.name)),
         seconds=seconds,
         reconciles=daemon.witness.reconciles,
+        informers=len(statistics),
         relists=sum((Counter(item.relists) for item in statistics), Counter()),
         restarts=sum((Counter(item.restarts) for item in statistics), Counter()),
         trace=trace,

@@ -17,7 +17,7 @@ from rbgctrl.client import ForbiddenError
 from rbgctrl.client.transport import ApiRequest, Transport, Verb
 from rbgctrl.client.wrappers import Intercept
 from rbgctrl.sim import virtual
-from rbgctrl.sim.crash import Cases, crashes, explore, lost_events, stale_restarts
+from rbgctrl.sim.crash import Cases, crashes, explore, lost_events, sampled, stale_restarts
 from rbgctrl.sim.crash import Scenario as CrashScenario
 from rbgctrl.sim.world import World
 from sim import groups
@@ -133,7 +133,9 @@ def _kept(world: World) -> bool:
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("cases", [crashes, stale_restarts, lost_events], ids=lambda cases: cases.__name__)
+@pytest.mark.parametrize(
+    "cases", [crashes, sampled(stale_restarts, 2), sampled(lost_events, 2)], ids=lambda cases: cases.__name__
+)
 def test_neither_crashes_nor_an_old_view_nor_a_lost_event_undo_what_an_autoscaler_asked_for(cases: Cases) -> None:
     scenario = CrashScenario(name="scaled by its adapter", drive=scale_and_apply_again, wanted=_kept)
     explore(scenario, cases).check()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from rbgctrl.api.meta import Key
 from rbgctrl.sim import oracles, run
@@ -24,7 +24,7 @@ from sim.groups import group, role
 pytestmark = pytest.mark.usefixtures("quiet")
 
 # A failing sequence is small as drawn, and each run of it takes a fifth of a second; shrinking would outlast the test.
-DRAWN = settings(suppress_health_check=list(HealthCheck), database=None)
+DRAWN = settings(suppress_health_check=list(HealthCheck), database=None, phases=[Phase.generate])
 LLM = Key("default", "llm")
 
 

@@ -16,7 +16,7 @@ from rbgctrl.client import ForbiddenError
 from rbgctrl.client.transport import ApiRequest, Transport, Verb
 from rbgctrl.client.wrappers import Intercept
 from rbgctrl.sim import virtual
-from rbgctrl.sim.crash import Cases, crashes, explore, lost_events, stale_restarts
+from rbgctrl.sim.crash import Cases, crashes, explore, lost_events, sampled, stale_restarts
 from rbgctrl.sim.crash import Scenario as CrashScenario
 from rbgctrl.sim.world import World
 from sim.groups import group, role
@@ -280,7 +280,9 @@ ROLLS = (
 
 
 @pytest.mark.usefixtures("quiet")
-@pytest.mark.parametrize("cases", [crashes, stale_restarts, lost_events], ids=lambda cases: cases.__name__)
+@pytest.mark.parametrize(
+    "cases", [crashes, sampled(stale_restarts, 4), sampled(lost_events, 3)], ids=lambda cases: cases.__name__
+)
 @pytest.mark.parametrize("scenario", ROLLS, ids=lambda scenario: scenario.name)
 def test_a_rollout_comes_to_its_end_whatever_the_daemon_suffers(
     scenario: CrashScenario, cases: Cases, record_property: Callable[[str, object], None]

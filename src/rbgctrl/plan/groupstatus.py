@@ -156,16 +156,16 @@ def _stored(found: RoleBasedGroup, name: str) -> RoleStatus | None:
 
 
 def _updating(role: RoleNode, seen: Observed | None) -> bool:
-    """Whether instances are still to reach the newest template; those that are held at an old one are not."""
+    """Whether instances that exist are still to reach the newest template; those that are held at an old one are not."""
     if seen is None:
         return False
     if role.set is None:
-        return seen.updated_replicas < seen.needed - _held_back(role, seen.needed)
+        return seen.updated_replicas < min(seen.needed - _held_back(role, seen.needed), seen.replicas)
     found = role.set.set
     strategy = found.spec.update_strategy if found.spec is not None else None
     if found.status is None or (strategy is not None and strategy.paused):
         return False
-    return found.status.updated_replicas < min(seen.needed, found.status.expected_updated_replicas)
+    return found.status.updated_replicas < min(seen.replicas, seen.needed, found.status.expected_updated_replicas)
 
 
 def _held_back(role: RoleNode, needed: int) -> int:

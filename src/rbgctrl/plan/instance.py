@@ -47,8 +47,11 @@ def instance(
         return Plan(because=late)
     revision, slots = _revision(node), slots_of(node)
     doing = work(node, slots, revision, ports, used)
-    others = (*handshake(node, now), *record_nodes(node), *_trimmed(node, revision))
-    outlook = Outlook(conditions=doing.faults, over=doing.over(busy=bool(others)), waits=doing.waits)
+    gates = handshake(node, now)
+    others = (*gates, *record_nodes(node), *_trimmed(node, revision))
+    outlook = Outlook(
+        conditions=doing.faults, over=doing.over(busy=bool(others)), waits=doing.waits, turning=bool(gates)
+    )
     told, requeue = status(node, slots, revision, now, outlook)
     actions: tuple[Action, ...] = (
         *doing.deletes,

@@ -15,7 +15,7 @@ from rbgctrl.graph.nodes import ComponentNode, InstanceNode
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Action
 from rbgctrl.plan.outdated import at
-from rbgctrl.plan.patience import rest, youth
+from rbgctrl.plan.patience import PATIENCE, rest, youth
 from rbgctrl.plan.podstate import STARTING, active, pod_ready, trouble
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.slots import Slots
@@ -37,11 +37,13 @@ class Outlook:
         conditions: faults, each a condition that is True.
         over: types of conditions of which the cause is known to be gone.
         waits: names of pods that are not there yet, and why.
+        turning: whether the pass writes the readiness of pods, after which there is something else to say.
     """
 
     conditions: tuple[Condition, ...] = ()
     over: tuple[str, ...] = ()
     waits: Mapping[str, str] = field(default_factory=dict)
+    turning: bool = False
 
 
 def news(found: RoleInstance, outlook: Outlook) -> tuple[Condition, ...]:
@@ -83,8 +85,10 @@ def status(
     born = found.metadata.creation_timestamp
     if found.status is None and _starting(node, slots, outlook) and (pause := youth(born, now)) is not None:
         return (), pause
-    if _may_wait(found.status, fresh) and (pause := rest(_movements(node), now, born)) is not None:
-        return (), pause
+    if _may_wait(found.status, fresh):
+        pause = PATIENCE if outlook.turning else rest(_movements(node), now, born)
+        if pause is not None:
+            return (), pause
     return (status_patch(RoleInstance, found.metadata, changed, whole=found.status is None),), None
 
 

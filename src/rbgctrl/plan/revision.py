@@ -47,13 +47,14 @@ def instance_data(components: tuple[InstanceComponent, ...]) -> bytes:
     return _instance_data(msgspec.json.encode(components))
 
 
-# Every pass compares revisions, and few passes follow a changed spec; keyed by content, so never stale.
-@lru_cache(maxsize=2048)
+# Every pass compares revisions, and few passes follow a changed spec; keyed by content, so never stale. When many
+# groups start at once each of their instances is looked at a few times in turn: a cache for fewer would never be hit.
+@lru_cache(maxsize=4096)
 def _set_data(template: bytes) -> bytes:
     return canonical.set_revision_data(msgspec.json.decode(template))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=16384)
 def _instance_data(components: bytes) -> bytes:
     return canonical.instance_revision_data(msgspec.json.decode(components))
 

@@ -34,7 +34,19 @@ from rbgctrl.sim.loop import run
 from rbgctrl.sim.outcome import State, differences, state_of
 from rbgctrl.sim.world import World, WorldOptions
 
-__all__ = ["Case", "Report", "Run", "Scenario", "crashes", "explore", "lost_events", "stale_restarts", "undisturbed"]
+__all__ = [
+    "Case",
+    "Cases",
+    "Report",
+    "Run",
+    "Scenario",
+    "crashes",
+    "explore",
+    "lost_events",
+    "sampled",
+    "stale_restarts",
+    "undisturbed",
+]
 
 WRITES: Final = Match("write", "!events|leases.*")
 """What counts as a write: Events may get lost, and a Lease says nothing about the work."""
@@ -130,6 +142,21 @@ def lost_events(run: Run) -> Iterator[Case]:
         yield Case(lost=event)
 
 
+def sampled(cases: Cases, every: int) -> Cases:
+    """The first of some cases and every so manieth after it, for scenarios too long to try all; always the same ones.
+
+    Args:
+        cases: to choose from.
+        every: how far it is from one to the next.
+    """
+
+    def chosen(run: Run) -> Iterator[Case]:
+        return itertools.islice(cases(run), 0, None, every)
+
+    chosen.__name__ = f"{getattr(cases, '__name__', 'cases')}, 1 in {every}"
+    return chosen
+
+
 @dataclass(slots=True)
 class Report:
     """What came of exploring a scenario.
@@ -181,7 +208,8 @@ def explore(scenario: Scenario, *kinds: Cases) -> Report:
 
     Args:
         scenario: what to disturb.
-        kinds: :func:`crashes`, :func:`stale_restarts`, :func:`lost_events`, or what you make of an undisturbed run.
+        kinds: :func:`crashes`, :func:`stale_restarts`, :func:`lost_events`, some of them (:func:`sampled`), or what
+            you make of an undisturbed run.
     """
     began = time.process_time()
     calm = undisturbed(scenario)
