@@ -156,7 +156,7 @@ def _stored(found: RoleBasedGroup, name: str) -> RoleStatus | None:
 
 
 def _updating(role: RoleNode, seen: Observed | None) -> bool:
-    """Whether instances that exist are still to reach the newest template; those that are held at an old one are not."""
+    """Whether instances that exist are still to reach the newest template; what is held at an old one is not."""
     if seen is None:
         return False
     if role.set is None:
