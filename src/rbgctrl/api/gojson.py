@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -62,10 +63,16 @@ def _write_map(value: Mapping[Any, Any], parts: list[str]) -> None:
     for key in sorted(value):
         if not isinstance(key, str):
             raise TypeError(f"{key!r} is no JSON key")
-        parts.append(f"{mark}{_string(key)}:")
+        parts.append(mark)
+        parts.append(_key(key))
         _write(value[key], parts)
         mark = ","
     parts.append("}" if value else "{}")
+
+
+@lru_cache(maxsize=4096)  # the same few over and over
+def _key(text: str) -> str:
+    return f"{_string(text)}:"
 
 
 def _string(text: str) -> str:

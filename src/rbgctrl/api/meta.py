@@ -163,7 +163,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     @property
     def key(self) -> Key:
         """Namespace and name."""
-        return self.metadata.key
+        return Key(self.metadata.namespace, self.metadata.name)  # not through the other one: this is asked for most
 
     @property
     def uid(self) -> str:

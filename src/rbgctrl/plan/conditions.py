@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,9 +12,10 @@ import msgspec
 from rbgctrl.api.meta import Condition
 from rbgctrl.plan.compare import fields, values
 
-__all__ = ["changes", "find", "merge", "parse_time", "stamp"]
+__all__ = ["changes", "differs", "find", "merge", "parse_time", "stamp"]
 
 
+@lru_cache(maxsize=8)  # a pass stamps everything with the same moment
 def stamp(now: datetime) -> str:
     """``now`` as ``metav1.Time`` writes it."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -54,6 +56,15 @@ def _since(new: Condition, old: Condition | None, now: datetime) -> Condition:
 
 
 _EMPTY: tuple[Any, ...] = ("", (), {})
+
+
+def differs(stored: msgspec.Struct | None, wanted: msgspec.Struct) -> bool:
+    """Whether :func:`changes` has anything to say; much cheaper than what it says."""
+    return any(
+        value is not None and (value not in _EMPTY if stored is None else getattr(stored, name) != value)
+        for name, _ in fields(type(wanted))
+        for value in (getattr(wanted, name),)
+    )
 
 
 def changes(stored: msgspec.Struct | None, wanted: msgspec.Struct) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from rbgctrl.api.intstr import IntOrStringError, ceil
 from rbgctrl.api.meta import Condition, ObjectMeta, Resource
 from rbgctrl.api.workloads import Deployment
 from rbgctrl.graph.nodes import GroupNode, RoleNode
-from rbgctrl.plan.conditions import changes, find, merge
+from rbgctrl.plan.conditions import changes, differs, find, merge
 from rbgctrl.plan.model import Action, Note, Plan, Severity, Subject
 from rbgctrl.plan.observed import Observed, observe
 from rbgctrl.plan.patience import rest, youth
@@ -95,12 +95,11 @@ def status(node: GroupNode, now: datetime, outlook: Outlook) -> tuple[tuple[Acti
         conditions=merge(stored, _conditions(node, seen, outlook), now),
         role_statuses=tuple(role.counts for role in seen),
     )
-    changed = changes(found.status, fresh)
-    if not changed:
+    if not differs(found.status, fresh):
         return (), None
     if (pause := _pause(node, fresh, outlook, now)) is not None:
         return (), pause
-    whole = found.status is None
+    whole, changed = found.status is None, changes(found.status, fresh)
     return (status_patch(RoleBasedGroup, found.metadata, _first(changed) if whole else changed, whole=whole),), None
 
 

@@ -12,7 +12,7 @@ from rbgctrl.api import conditions
 from rbgctrl.api.instances import ComponentStatus, RoleInstance, RoleInstanceStatus
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import ComponentNode, InstanceNode
-from rbgctrl.plan.conditions import changes, find, merge
+from rbgctrl.plan.conditions import changes, differs, find, merge
 from rbgctrl.plan.model import Action
 from rbgctrl.plan.outdated import at
 from rbgctrl.plan.patience import PATIENCE, rest, youth
@@ -79,8 +79,7 @@ def status(
         update_revision=revision.name,
         collision_count=revision.collisions,
     )
-    changed = changes(found.status, fresh)
-    if not changed:
+    if not differs(found.status, fresh):
         return (), None
     born = found.metadata.creation_timestamp
     if found.status is None and _starting(node, slots, outlook) and (pause := youth(born, now)) is not None:
@@ -89,6 +88,7 @@ def status(
         pause = PATIENCE if outlook.turning else rest(_movements(node), now, born)
         if pause is not None:
             return (), pause
+    changed = changes(found.status, fresh)
     return (status_patch(RoleInstance, found.metadata, changed, whole=found.status is None),), None
 
 

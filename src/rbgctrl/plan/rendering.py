@@ -54,7 +54,8 @@ class Rendering:
         return made
 
 
-_known: OrderedDict[tuple[str, str, str], Rendering] = OrderedDict()
+_known: OrderedDict[tuple[str, str, str], tuple[Rendering, RoleBasedGroupSpec]] = OrderedDict()
+"""With the spec as it was last seen: a status that changes brings the same one as another object."""
 
 
 def rendering(group: RoleBasedGroup) -> Rendering:
@@ -62,9 +63,12 @@ def rendering(group: RoleBasedGroup) -> Rendering:
     spec = group.spec
     assert spec is not None  # noqa: S101 - the caller's contract
     key = (group.uid, group.key.namespace, group.key.name)
-    found = _known.get(key)
-    if found is None or (found.spec is not spec and found.spec != spec):
-        found = _known[key] = _render(spec)
+    found, seen = _known.get(key, (None, None))
+    if found is not None and seen is spec:
+        return found
+    if found is None or seen != spec:
+        found = _render(spec)
+    _known[key] = (found, spec)
     _known.move_to_end(key)
     if len(_known) > _REMEMBERED:
         _known.popitem(last=False)

@@ -10,7 +10,7 @@ from rbgctrl.api import conditions, events
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet, RoleInstanceSetStatus
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import InstanceNode, SetNode
-from rbgctrl.plan.conditions import changes, find, merge, parse_time
+from rbgctrl.plan.conditions import changes, differs, find, merge, parse_time
 from rbgctrl.plan.members import instance_ready, revision_of, wanted_replicas
 from rbgctrl.plan.model import Action, Note, Severity, Subject
 from rbgctrl.plan.observed import selector_text
@@ -83,8 +83,7 @@ def status(
         label_selector=_selector(found),
         conditions=_conditions(stored, done, now, refusal),
     )
-    changed = changes(found.status, fresh)
-    if not changed:
+    if not differs(found.status, fresh):
         return (), None
     born = found.metadata.creation_timestamp
     quiet = found.status is None and not fresh.conditions and not _complete(fresh, wanted)
@@ -93,6 +92,7 @@ def status(
     waits = _may_wait(found.status, fresh, wanted)
     if waits and (pause := rest(_movements(node), now, born)) is not None:
         return (), pause
+    changed = changes(found.status, fresh)
     return (status_patch(RoleInstanceSet, found.metadata, changed, whole=found.status is None),), None
 
 

@@ -2,11 +2,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from rbgctrl.api.groups import RoleBasedGroupStatus, RoleStatus
 from rbgctrl.api.meta import Condition
-from rbgctrl.plan.conditions import changes, merge, stamp
+from rbgctrl.plan.conditions import changes, differs, merge, stamp
 
 from .world import NOW
+
+STATUSES = (
+    RoleBasedGroupStatus(),
+    RoleBasedGroupStatus(observed_generation=1),
+    RoleBasedGroupStatus(observed_generation=1, role_statuses=()),
+    RoleBasedGroupStatus(observed_generation=1, role_statuses=(RoleStatus(name="a", replicas=1),)),
+)
 
 
 def _condition(kind: str, status: str, message: str = "", since: str | None = None) -> Condition:
@@ -52,3 +61,11 @@ def test_a_status_patch_holds_only_what_changed_and_spells_out_zeros() -> None:
 
 def test_a_first_status_has_no_empty_fields() -> None:
     assert changes(None, RoleBasedGroupStatus(observed_generation=3)) == {"observedGeneration": 3}
+
+
+@pytest.mark.parametrize("stored", [None, *STATUSES])
+@pytest.mark.parametrize("wanted", STATUSES)
+def test_statuses_differ_when_there_is_something_to_change(
+    stored: RoleBasedGroupStatus | None, wanted: RoleBasedGroupStatus
+) -> None:
+    assert differs(stored, wanted) is bool(changes(stored, wanted))

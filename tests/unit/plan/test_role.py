@@ -268,6 +268,21 @@ def test_a_refusal_is_a_condition_until_no_instance_is_missing(world: World) -> 
     assert status(world)["conditions"] == []
 
 
+def test_a_refusal_to_change_instances_is_a_condition_until_it_is_through(world: World) -> None:
+    world.put(RoleInstanceSet, instance_set(2))
+    world.settle()
+    world.put(RoleInstanceSet, instance_set(1))
+    assert deleted(decide(world)) == ["engine-1"]
+    node = view.role(world.sources, Key("ml", NAME))
+    assert node is not None
+    world.carry_out(plan.refused(node, world.now, "a webhook says no"))
+    again = [action for action in decide(world).actions if action.kind is RoleInstanceSet]
+    assert not again, "the next attempt does not take it back, although no instance is missing"
+    assert status(world)["conditions"][0]["message"] == "a webhook says no"
+    world.settle()
+    assert status(world)["conditions"] == []
+
+
 def test_conditions_that_upstream_left_go_and_those_of_others_stay(world: World) -> None:
     world.put(RoleInstanceSet, instance_set(1))
     world.settle()
