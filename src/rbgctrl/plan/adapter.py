@@ -99,8 +99,7 @@ def _labels(group: RoleBasedGroup, role: RoleSpec) -> dict[str, str]:
 
 
 def _owner(group: RoleBasedGroup) -> dict[str, Any]:
-    kind = group.KIND
-    return owner_reference(kind.api_version, kind.kind, group.key.name, group.uid, controller=False)
+    return owner_reference(group, controller=False)
 
 
 def _create(group: RoleBasedGroup, role: RoleNode) -> Apply:

@@ -20,7 +20,7 @@ from rbgctrl.plan.model import Apply
 from rbgctrl.plan.revision import Revision, owner_reference, short
 from rbgctrl.plan.staleness import stamped
 
-__all__ = ["Source", "fresh_ids", "newest", "owner_of", "recorded", "stateful_birth", "stateless_birth"]
+__all__ = ["Source", "fresh_ids", "newest", "recorded", "stateful_birth", "stateless_birth"]
 
 _COPIED_ANNOTATIONS: Final = (
     labels.INSTANCE_GANG_SCHEDULING,
@@ -58,11 +58,6 @@ def recorded(node: SetNode, revision: str) -> Source | None:
                 template.pop("$patch", None)
                 return Source(revision=item.metadata.name, template=msgspec.json.encode(template))
     return None
-
-
-def owner_of(found: RoleInstanceSet) -> dict[str, Any]:
-    """The reference by which a set controls what it makes."""
-    return owner_reference(found.KIND.api_version, found.KIND.kind, found.metadata.name, found.uid)
 
 
 def stateful_birth(found: RoleInstanceSet, ordinal: int, source: Source) -> Apply:
@@ -131,7 +126,7 @@ def _birth(
             "namespace": found.key.namespace,
             "labels": {**found.metadata.labels, **selected, **own},
             "annotations": {**_copied(found, components), **annotations},
-            "ownerReferences": [owner_of(found)],
+            "ownerReferences": [owner_reference(found)],
         },
         "spec": spec,
     }

@@ -9,8 +9,8 @@ from rbgctrl.api.core import ControllerRevision
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import OwnerReference
 from rbgctrl.api.selectors import matches
-from rbgctrl.plan.births import owner_of
 from rbgctrl.plan.model import Patch
+from rbgctrl.plan.revision import owner_reference
 from rbgctrl.plan.staleness import stamp_patch
 
 __all__ = ["adopt", "adopt_revision", "release", "strayed"]
@@ -41,7 +41,7 @@ def release(found: RoleInstanceSet, item: RoleInstance) -> Patch:
 
 def _claimed(found: RoleInstanceSet, item: RoleInstance | ControllerRevision, more: Mapping[str, Any]) -> Patch:
     why = "nobody controls what is the set's by its name"
-    return _owned_by(item, [*_others(found, item), owner_of(found)], more, why)
+    return _owned_by(item, [*_others(found, item), owner_reference(found)], more, why)
 
 
 def _others(found: RoleInstanceSet, item: RoleInstance | ControllerRevision) -> list[dict[str, Any]]:

@@ -121,9 +121,7 @@ def _apply(node: GroupNode, text: str) -> Apply:
             "name": key.name,
             "namespace": key.namespace,
             "labels": {labels.GROUP_NAME: group.key.name},
-            "ownerReferences": [
-                owner_reference(group.KIND.api_version, group.KIND.kind, group.key.name, group.uid),
-            ],
+            "ownerReferences": [owner_reference(group)],
         },
         "data": {labels.CONFIG_FILE: text},
     }

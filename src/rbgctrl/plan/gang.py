@@ -125,9 +125,7 @@ def _body(group: RoleBasedGroup, least: int, scheduler: GangScheduler) -> dict[s
             "name": _key(group).name,
             "namespace": group.key.namespace,
             **({"annotations": copied} if copied else {}),
-            "ownerReferences": [
-                owner_reference(group.KIND.api_version, group.KIND.kind, group.key.name, group.uid),
-            ],
+            "ownerReferences": [owner_reference(group)],
         },
         "spec": spec,
     }

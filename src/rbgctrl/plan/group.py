@@ -24,6 +24,7 @@ from rbgctrl.plan.ports import NO_PORTS, granted
 from rbgctrl.plan.rendering import Rendering, rendering
 from rbgctrl.plan.revision import Revision, expired, owner_reference, record_group
 from rbgctrl.plan.staleness import behind
+from rbgctrl.plan.words import because
 from rbgctrl.plan.workloads import WorkloadRequest, apply_service, apply_set, foreign
 
 __all__ = ["Abilities", "group", "refused", "unreadable"]
@@ -160,12 +161,8 @@ def _plan(found: _Pass, now: datetime) -> Plan:
         steps=steps,
         notes=notes(node, faults),
         requeue_after=min((pause for pause in (soon, later, unknown) if pause is not None), default=None),
-        because=_because(chain(first, actions, said)),
+        because=because(steps),
     )
-
-
-def _because(actions: Iterator[Action]) -> str:
-    return "; ".join(dict.fromkeys(action.why for action in actions if action.why)) or "everything is as wanted"
 
 
 def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
@@ -187,8 +184,8 @@ def _remember_mode(node: GroupNode, mode: str) -> tuple[Action, ...]:
 def _status_only(node: GroupNode, now: datetime, fault: Fault) -> Plan:
     said, later = status(node, now, Outlook(replicas=replicas.wanted(node), faults=(fault,)))
     steps = tuple(step for step in (_remember_mode(node, discovery.mode(node)), said) if step)
-    because = f"nothing can start: {fault.message}"
-    return Plan(steps=steps, notes=notes(node, (fault,)), requeue_after=later, because=because)
+    why = f"nothing can start: {fault.message}"
+    return Plan(steps=steps, notes=notes(node, (fault,)), requeue_after=later, because=why)
 
 
 def _revision(found: _Pass) -> Revision:
@@ -196,7 +193,7 @@ def _revision(found: _Pass) -> Revision:
     return record_group(
         namespace=group.key.namespace,
         group=group.key.name,
-        owner=owner_reference(group.KIND.api_version, group.KIND.kind, group.key.name, group.uid),
+        owner=owner_reference(group),
         data=found.rendered.data,
         digest=found.rendered.digest,
         revisions=found.node.revisions,

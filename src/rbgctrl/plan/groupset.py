@@ -22,6 +22,7 @@ from rbgctrl.plan.model import Action, Apply, Delete, Plan
 from rbgctrl.plan.observed import observe
 from rbgctrl.plan.rendering import rendering
 from rbgctrl.plan.staleness import behind
+from rbgctrl.plan.words import because
 
 __all__ = ["group_set", "refused", "unreadable"]
 
@@ -76,8 +77,7 @@ def _plan(node: GroupSetNode, now: datetime, faults: tuple[Fault, ...]) -> Plan:
             actions += _chosen(updates, rollout, wanted, node)
     said = report(node, _standing(node, wanted, updates, faults), now)
     steps = tuple(step for step in (tuple(actions), said.status) if step)
-    because = "; ".join(dict.fromkeys(action.why for step in steps for action in step))
-    return Plan(steps=steps, notes=said.notes, requeue_after=said.pause, because=because or "everything is as wanted")
+    return Plan(steps=steps, notes=said.notes, requeue_after=said.pause, because=because(steps))
 
 
 def _wanted(node: GroupSetNode) -> int:

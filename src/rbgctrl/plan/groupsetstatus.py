@@ -14,6 +14,7 @@ from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.patience import rest
 from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
+from rbgctrl.plan.words import listed
 
 __all__ = ["Fault", "Report", "Standing", "report", "unreadable"]
 
@@ -146,7 +147,7 @@ def _progressing(found: RoleBasedGroupSet, standing: Standing) -> tuple[str, str
     """True while groups are created, deleted, or brought to the template, and nothing stands in the way."""
     if standing.missing or standing.leaving:
         parts = [f"missing: {_listed(found, standing.missing)}"] if standing.missing else []
-        parts += [f"leaving: {_some(standing.leaving)}"] if standing.leaving else []
+        parts += [f"leaving: {listed(standing.leaving, _LISTED_MAX)}"] if standing.leaving else []
         reason, message = conditions.GROUPS_SCALING, "; ".join(parts)
     elif standing.outdated:
         done = standing.wanted - len(standing.outdated) - len(standing.held)
@@ -164,12 +165,7 @@ def _progressing(found: RoleBasedGroupSet, standing: Standing) -> tuple[str, str
 
 
 def _listed(found: RoleBasedGroupSet, indexes: Sequence[int]) -> str:
-    return _some([names.group_in_set(found.key.name, index) for index in indexes])
-
-
-def _some(listed: Sequence[str]) -> str:
-    more = len(listed) - _LISTED_MAX
-    return ", ".join(listed[:_LISTED_MAX]) + (f" and {more} more" if more > 0 else "")
+    return listed([names.group_in_set(found.key.name, index) for index in indexes], _LISTED_MAX)
 
 
 # Events ---------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from rbgctrl.plan.observed import Observed, observe
 from rbgctrl.plan.patience import rest, youth
 from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
 from rbgctrl.plan.topology import movements
+from rbgctrl.plan.words import told
 
 __all__ = ["FAILURES", "Fault", "Outlook", "held", "notes", "refusal", "status", "unreadable"]
 
@@ -32,6 +33,7 @@ FAILURES: Final = (
     conditions.STALLED,
 )
 """Conditions of sets and instances that make their group degraded while they are True."""
+_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +57,12 @@ class Outlook:
         faults: what cannot be carried out, in order.
         waiting: role name to how it waits, in words: ``for prefill``, ``while … is being deleted``.
         ignored: what the group asks for and nothing is done about.
-        busy: whether something was left to write.
     """
 
     replicas: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     waiting: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
-    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +250,7 @@ def _degraded(node: GroupNode, seen: Sequence[_Role], outlook: Outlook, *, settl
         return _condition(conditions.DEGRADED, true=True, reason=outlook.faults[0].reason, message=message)
     failing = list(_failing(node))
     if failing:
-        message = _listed(failing)
+        message = told(failing, _MOST)
         return _condition(conditions.DEGRADED, true=True, reason=conditions.INSTANCES_FAILING, message=message)
     ill = [role for role in seen if settled and not role.complete and not role.moving]
     if ill:
@@ -283,7 +283,7 @@ def _illness(node: GroupNode, role: _Role) -> str:
     instances = [item.instance for item in found.set.instances] if found is not None and found.set is not None else []
     reasons = [reason for instance in instances if (reason := _why_not_ready(instance))]
     counted = f"role {role.name} has {role.counts.ready_replicas} of {role.wanted} ready"
-    return f"{counted}: {_listed(reasons)}" if reasons else counted
+    return f"{counted}: {told(reasons, _MOST)}" if reasons else counted
 
 
 def _why_not_ready(instance: RoleInstance) -> str:
@@ -291,10 +291,6 @@ def _why_not_ready(instance: RoleInstance) -> str:
     if condition is None or condition.true:
         return ""
     return f"RoleInstance {instance.metadata.name} {condition.message or condition.reason}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return "; ".join(parts[:3]) + (f"; and {len(parts) - 3} more" if len(parts) > 3 else "")
 
 
 # Telling --------------------------------------------------------------------------------------------------------------

@@ -121,9 +121,7 @@ def apply_group(found: RoleBasedGroupSet, index: int, live: RoleBasedGroup | Non
             "namespace": key.namespace,
             "labels": carried,
             "annotations": {**template.annotations, labels.GROUPSET_TEMPLATE: made.hash},
-            "ownerReferences": [
-                owner_reference(found.KIND.api_version, found.KIND.kind, found.key.name, found.uid),
-            ],
+            "ownerReferences": [owner_reference(found)],
         },
         "spec": _spec(made, live),
     }

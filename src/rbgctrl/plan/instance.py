@@ -18,6 +18,7 @@ from rbgctrl.plan.revision import Revision, expired, instance_data, owner_refere
 from rbgctrl.plan.samenode import record as record_nodes
 from rbgctrl.plan.slots import slots_of
 from rbgctrl.plan.staleness import behind
+from rbgctrl.plan.words import because, listed
 
 __all__ = ["instance", "refused"]
 
@@ -61,11 +62,10 @@ def instance(
         *told,
     )
     steps = tuple(step for step in (revision.actions, doing.before, actions) if step)
-    because = "; ".join(dict.fromkeys(action.why for step in steps for action in step)) or "everything is as wanted"
     faults = news(found, outlook) if told else ()
     pauses = [pause for pause in (requeue, doing.requeue_after) if pause is not None]
     return Plan(
-        steps=steps, notes=_notes(found, doing, faults), requeue_after=min(pauses, default=None), because=because
+        steps=steps, notes=_notes(found, doing, faults), requeue_after=min(pauses, default=None), because=because(steps)
     )
 
 
@@ -108,7 +108,7 @@ def _revision(node: InstanceNode) -> Revision:
 
     return record(
         namespace=found.key.namespace,
-        owner=owner_reference(found.KIND.api_version, found.KIND.kind, found.metadata.name, found.uid),
+        owner=owner_reference(found),
         data=data,
         revisions=node.revisions,
         name_of=name_of,
@@ -130,6 +130,8 @@ def _trimmed(node: InstanceNode, revision: Revision) -> tuple[Delete, ...]:
     return expired(node.revisions, live, HISTORY_LIMIT)
 
 
+_MOST = 3
+
 # Events ---------------------------------------------------------------------------------------------------------------
 
 _REPLACED = (
@@ -146,7 +148,7 @@ def _notes(found: RoleInstance, doing: Work, faults: Sequence[Condition]) -> tup
     for why, severity, reason, text in _REPLACED:
         gone = [item.key.name for item in doing.deletes if item.why == why]
         if gone:
-            notes.append(_note(found, severity, reason, text.format(_listed(gone))))
+            notes.append(_note(found, severity, reason, text.format(listed(gone, _MOST))))
     for fault in faults:
         invalid = fault.type == conditions.INVALID_COMPONENTS
         notes.append(_note(found, Severity.WARNING, fault.type if invalid else fault.reason, fault.message))
@@ -155,8 +157,3 @@ def _notes(found: RoleInstance, doing: Work, faults: Sequence[Condition]) -> tup
 
 def _note(found: RoleInstance, severity: Severity, reason: str, message: str) -> Note:
     return Note(subject=Subject.of(found), severity=severity, reason=reason, message=message)
-
-
-def _listed(pods: Sequence[str]) -> str:
-    more = len(pods) - 3
-    return ", ".join(pods[:3]) + (f" and {more} more" if more > 0 else "")

@@ -20,6 +20,7 @@ from rbgctrl.plan.podstate import STARTING, active, pod_ready, trouble
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.slots import Slots
 from rbgctrl.plan.statuspatch import status_patch
+from rbgctrl.plan.words import listed
 
 __all__ = ["Outlook", "news", "status"]
 
@@ -168,7 +169,7 @@ def _never_updated(found: RoleInstance) -> bool:
 def _not_ready(node: InstanceNode, slots: Slots, outlook: Outlook) -> str:
     """Which pods are not ready, and why, those with the same reason together; ``""`` when all are."""
     found = _reasons(node, slots, outlook)
-    told = [f"{_listed(pods)} ({why})" for why, pods in found.items()]
+    told = [f"{listed(pods, _MOST_NAMES)} ({why})" for why, pods in found.items()]
     left = sum(len(pods) for pods in list(found.values())[_MOST_REASONS:])
     more = [f"{left} more"] if left else []
     return f"not ready: {', '.join((*told[:_MOST_REASONS], *more))}" if told else ""
@@ -184,11 +185,6 @@ def _reasons(node: InstanceNode, slots: Slots, outlook: Outlook) -> dict[str, li
         why = trouble(pod.pod, node.hosts) if pod is not None else outlook.waits.get(slot.name, _BEING_CREATED)
         found.setdefault(why, []).append(slot.name)
     return found
-
-
-def _listed(pods: list[str]) -> str:
-    more = len(pods) - _MOST_NAMES
-    return ", ".join(pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _instance_ready(found: RoleInstance) -> Condition:

@@ -22,6 +22,7 @@ from rbgctrl.plan.ports import NOTHING, PortRange, instance_ports
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.samenode import returning, unpinned
 from rbgctrl.plan.slots import Slot, Slots
+from rbgctrl.plan.words import listed, told
 
 __all__ = ["ENDED", "FAILED", "OUTDATED", "TOGETHER", "UNKNOWN", "Work", "work"]
 
@@ -123,7 +124,8 @@ def work(node: InstanceNode, slots: Slots, revision: Revision, span: PortRange |
     exhausted = list(ports.exhausted)
     if exhausted and span is not None:
         coming.blocked.append(
-            f"no port of {span} is free for {_listed(exhausted)}; delete what holds ports or give a wider --port-range"
+            f"no port of {span} is free for {listed(exhausted, _MOST)}; delete what holds ports or give a wider "
+            f"--port-range"
         )
     before = _port_patch(found, ports.fresh) if coming.creates else ()
     return Work(
@@ -159,8 +161,8 @@ def _wishes(node: InstanceNode, slots: Slots, span: PortRange | None, used: Cont
         notes.append((conditions.DUPLICATE_NAMES, slots.fault))
     if ports.off:
         text = (
-            f"component {_listed(ports.off)} asks for ports and runs without, because the port allocator is off; start "
-            f"rbgctrl with --enable-port-allocator or remove the annotation"
+            f"component {listed(ports.off, _MOST)} asks for ports and runs without, because the port allocator is off; "
+            f"start rbgctrl with --enable-port-allocator or remove the annotation"
         )
         notes.append((conditions.PORT_ALLOCATION, text))
     return _Wishes(order=order, siblings=siblings, held=held, notes=tuple(notes))
@@ -297,18 +299,11 @@ def _faults(wishes: _Wishes, coming: _Coming) -> tuple[Condition, ...]:
         message = "; ".join(text for _, text in wrong)
         names = sorted({*wishes.held, *coming.lacking})
         if names:
-            message += f"; until that is mended, no pod of {_listed(names)} is created, and those that run stay"
+            message += f"; until that is mended, no pod of {listed(names, _MOST)} is created, and those that run stay"
         found.append(Condition(type=conditions.INVALID_COMPONENTS, status="True", reason=wrong[0][0], message=message))
     if coming.blocked:
-        message = "; ".join(coming.blocked[:_MOST])
-        left = len(coming.blocked) - _MOST
-        message += f"; and {left} more" if left > 0 else ""
+        message = told(coming.blocked, _MOST)
         found.append(
             Condition(type=conditions.FAILED_SCALE, status="True", reason=events.FAILED_CREATE, message=message)
         )
     return tuple(found)
-
-
-def _listed(items: list[str] | tuple[str, ...]) -> str:
-    more = len(items) - _MOST
-    return ", ".join(items[:_MOST]) + (f" and {more} more" if more > 0 else "")

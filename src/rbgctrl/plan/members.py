@@ -9,6 +9,7 @@ from rbgctrl.api import conditions, labels
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import InstanceNode
+from rbgctrl.plan import words
 from rbgctrl.plan.conditions import find, parse_time
 from rbgctrl.plan.revision import Revision, short
 
@@ -81,7 +82,7 @@ def _left(since: Condition | None, seconds: float, now: datetime) -> float:
 
 def listed(items: Sequence[str]) -> str:
     """``RoleInstance a, b, c`` with at most three names."""
-    return f"RoleInstance {', '.join(items[:3])}" + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+    return f"RoleInstance {words.listed(items, 3)}"
 
 
 def names_of(nodes: Sequence[InstanceNode]) -> list[str]:

@@ -76,11 +76,7 @@ def create_pod(
             "namespace": instance.key.namespace,
             "labels": {**(metadata.get("labels") or {}), **identity},
             "annotations": _annotations(metadata.get("annotations") or {}, more),
-            "ownerReferences": [
-                owner_reference(
-                    RoleInstance.KIND.api_version, RoleInstance.KIND.kind, instance.metadata.name, instance.uid
-                )
-            ],
+            "ownerReferences": [owner_reference(instance)],
         },
         "spec": _spec(dict(template.get("spec") or {}), name, component.service_name, role_id),
     }

@@ -12,7 +12,7 @@ import msgspec
 from rbgctrl.api import canonical, labels, names
 from rbgctrl.api.core import ControllerRevision
 from rbgctrl.api.instances import InstanceComponent
-from rbgctrl.api.meta import Key
+from rbgctrl.api.meta import Key, Resource
 from rbgctrl.plan.model import Action, Create, Delete, Patch
 
 __all__ = ["Revision", "expired", "instance_data", "owner_reference", "record", "record_group", "set_data", "short"]
@@ -59,9 +59,15 @@ def _instance_data(components: bytes) -> bytes:
     return canonical.instance_revision_data(msgspec.json.decode(components))
 
 
-def owner_reference(api_version: str, kind: str, name: str, uid: str, *, controller: bool = True) -> dict[str, Any]:
+def owner_reference(owner: Resource, *, controller: bool = True) -> dict[str, Any]:
     """An ``ownerReferences`` entry that blocks the owner's foreground deletion."""
-    reference: dict[str, Any] = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
+    kind = owner.KIND
+    reference: dict[str, Any] = {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        "name": owner.metadata.name,
+        "uid": owner.uid,
+    }
     if controller:
         reference["controller"] = True
     reference["blockOwnerDeletion"] = True

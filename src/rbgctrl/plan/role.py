@@ -12,17 +12,17 @@ from rbgctrl.api.instances import RoleInstance, RoleInstanceSet, RoleInstanceSet
 from rbgctrl.api.meta import Condition, ObjectMeta
 from rbgctrl.graph.nodes import InstanceNode, SetNode
 from rbgctrl.plan import stateful, stateless
-from rbgctrl.plan.births import owner_of
 from rbgctrl.plan.claims import adopt_revision
 from rbgctrl.plan.conditions import changes, find, merge
 from rbgctrl.plan.members import instance_ready, listed, names_of, revision_of
 from rbgctrl.plan.model import Action, Delete, Note, Plan, Severity, Subject
-from rbgctrl.plan.revision import Revision, expired, record, set_data, short
+from rbgctrl.plan.revision import Revision, expired, owner_reference, record, set_data, short
 from rbgctrl.plan.setfaults import Trouble, fault, pattern
 from rbgctrl.plan.setpass import Pass, Told, soonest
 from rbgctrl.plan.setstatus import new_troubles, status, stuck
 from rbgctrl.plan.staleness import behind
 from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan
+from rbgctrl.plan.words import because
 
 __all__ = ["instance_ready", "refused", "role", "unreadable"]
 
@@ -71,7 +71,7 @@ def role(node: SetNode, now: datetime) -> Plan:
         steps=steps,
         notes=(*_notes(found, done.notes), *new_troubles(found, troubles)),
         requeue_after=soonest(done.look_again, later, pause),
-        because="; ".join(dict.fromkeys(action.why for step in steps for action in step)) or "everything is as wanted",
+        because=because(steps),
     )
 
 
@@ -168,7 +168,7 @@ def _revision(node: SetNode) -> Revision:
 
     return record(
         namespace=found.key.namespace,
-        owner=owner_of(found),
+        owner=owner_reference(found),
         data=data,
         revisions=(*node.revisions, *node.orphan_revisions),
         name_of=name_of,

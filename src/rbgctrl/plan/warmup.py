@@ -18,8 +18,10 @@ from rbgctrl.graph.warmups import Target, WarmupNode
 from rbgctrl.plan import warmupstatus
 from rbgctrl.plan.conditions import parse_time, stamp
 from rbgctrl.plan.model import Action, Create, Delete, Note, Plan, Severity, Subject
+from rbgctrl.plan.podstate import active
 from rbgctrl.plan.warmuppods import Work, create_pod, work
-from rbgctrl.plan.warmupstatus import Blocked, End, Progress, listed, movements, report, unreadable
+from rbgctrl.plan.warmupstatus import Blocked, End, Progress, movements, named, report, unreadable
+from rbgctrl.plan.words import because
 
 __all__ = ["refused", "unreadable", "warmup"]
 
@@ -92,12 +94,8 @@ def warmup(node: WarmupNode, now: datetime) -> Plan:
         steps=steps,
         notes=(*_created(found, creates), *told.notes),
         requeue_after=min((max(timer, 0.0) for timer in timers if timer is not None), default=None),
-        because=_because(steps),
+        because=because(steps),
     )
-
-
-def _because(steps: Sequence[Sequence[Action]]) -> str:
-    return "; ".join(dict.fromkeys(action.why for step in steps for action in step)) or "everything is as wanted"
 
 
 def _label(pod: Pod) -> str:
@@ -124,12 +122,12 @@ def _tally(node: WarmupNode, now: datetime) -> _Tally:
     pods: dict[str, list[Pod]] = {}
     for pod in node.pods:
         pods.setdefault(_label(pod), []).append(pod)
-    succeeded, failed, pending, resting, active = [], [], [], [], []
+    succeeded, failed, pending, resting, running = [], [], [], [], []
     for target in node.targets:
         mine = pods.pop(names.warmup_node(target.node), [])
-        at_work = [pod for pod in mine if _active(pod)]
+        at_work = [pod for pod in mine if active(pod)]
         failures = [pod for pod in mine if pod.status.phase == "Failed"]
-        active += at_work
+        running += at_work
         if any(pod.status.phase == "Succeeded" for pod in mine):
             succeeded.append(target.node)
         elif at_work:
@@ -140,19 +138,15 @@ def _tally(node: WarmupNode, now: datetime) -> _Tally:
             resting.append(pause)
         else:
             pending.append((target, _attempt(mine)))
-    strays = [pod for left in pods.values() for pod in left if _active(pod)]
+    strays = [pod for left in pods.values() for pod in left if active(pod)]
     return _Tally(
         succeeded=tuple(succeeded),
         failed=tuple(failed),
         pending=tuple(pending),
         resting=tuple(resting),
-        active=(*active, *(pod for pod in strays if pod.spec.node_name in node.nodes)),
+        active=(*running, *(pod for pod in strays if pod.spec.node_name in node.nodes)),
         doomed=tuple(pod for pod in strays if pod.spec.node_name not in node.nodes),
     )
-
-
-def _active(pod: Pod) -> bool:
-    return pod.status.phase not in ("Succeeded", "Failed") and not pod.metadata.deleting
 
 
 def _pause(failures: Sequence[Pod], now: datetime) -> float:
@@ -200,7 +194,7 @@ def _blocked(node: WarmupNode, tally: _Tally) -> Blocked | None:
     if wanted is None:
         done = {*tally.succeeded, *tally.failed}
         missing = [item.node for item in node.targets if item.node not in node.nodes and item.node not in done]
-        message = f"no such node: {listed(missing)}; goes on there when it appears"
+        message = f"no such node: {named(missing)}; goes on there when it appears"
         return Blocked(conditions.NODE_NOT_FOUND, message) if missing else None
     if node.targets or _started(node):
         return None
@@ -221,7 +215,7 @@ def _end(node: WarmupNode, tally: _Tally, now: datetime) -> End | None:
     warm = f"{len(tally.succeeded)}/{desired} nodes warmed up successfully"
     most = policies.max_failed_nodes
     if most is not None and failed > most:
-        message = f"{failed} nodes failed and {most} may: {listed(tally.failed)}; {warm}"
+        message = f"{failed} nodes failed and {most} may: {named(tally.failed)}; {warm}"
         return End(FAILED, events.WARMUP_MAX_FAILED_NODES, message)
     left = _time_left(found, found.status.start_time if found.status is not None else None, now)
     timeout = End(FAILED, events.WARMUP_TIMEOUT, f"not finished within {policies.global_timeout_seconds} s; {warm}")
@@ -232,7 +226,7 @@ def _end(node: WarmupNode, tally: _Tally, now: datetime) -> End | None:
             return None
         return End(COMPLETED, conditions.NO_NODES_MATCHED, "no node matches, so there is nothing to do")
     if not (tally.pending or tally.resting or tally.active):
-        message = f"{warm}, {failed} failed: {listed(tally.failed)}" if failed else warm
+        message = f"{warm}, {failed} failed: {named(tally.failed)}" if failed else warm
         return End(COMPLETED, events.WARMUP_COMPLETED, message)
     return timeout if left is not None and left <= 0 else None
 
@@ -266,8 +260,8 @@ def _after_the_end(node: WarmupNode, now: datetime) -> Plan:
             message=f"deleted: it ended {found.status.completion_time}, and {why}",
         )
         return Plan(steps=((delete,),), notes=(note,), because=why)
-    active = [pod for pod in node.pods if _active(pod)] if found.status.phase == FAILED else []
-    deletes = tuple(_deletes(active, "the warmup has failed"))
+    running = [pod for pod in node.pods if active(pod)] if found.status.phase == FAILED else []
+    deletes = tuple(_deletes(running, "the warmup has failed"))
     return Plan(steps=(deletes,) if deletes else (), requeue_after=left, because="the warmup has ended")
 
 
@@ -304,7 +298,7 @@ def _created(found: RoleBasedGroupWarmup, creates: Sequence[Create]) -> Iterator
             subject=Subject.of(found),
             severity=Severity.NORMAL,
             reason=events.WARMUP_CREATED_POD,
-            message=f"created pod {listed([create.key.name for create in creates])}",
+            message=f"created pod {named([create.key.name for create in creates])}",
         )
 
 

@@ -110,7 +110,7 @@ def create_pod(found: RoleBasedGroupWarmup, node: str, known: Node | None, attem
         labels.WARMUP_UID: found.uid,
         labels.WARMUP_NODE: names.warmup_node(node),
     }
-    owner = owner_reference(found.KIND.api_version, found.KIND.kind, found.key.name, found.uid)
+    owner = owner_reference(found)
     metadata = {"name": key.name, "namespace": key.namespace, "labels": carried, "ownerReferences": [owner]}
     body = {"apiVersion": Pod.KIND.api_version, "kind": Pod.KIND.kind, "metadata": metadata, "spec": spec}
     return Create(kind=Pod, key=key, body=body, owner_uid=found.uid, why="nodes are to be warmed up")

@@ -24,8 +24,9 @@ from rbgctrl.plan.conditions import changes, find, merge, parse_time, stamp
 from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
 from rbgctrl.plan.patience import rest
 from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
+from rbgctrl.plan.words import listed
 
-__all__ = ["Blocked", "End", "Progress", "Report", "blocked_for", "listed", "movements", "report", "unreadable"]
+__all__ = ["Blocked", "End", "Progress", "Report", "blocked_for", "movements", "named", "report", "unreadable"]
 
 MESSAGE_MAX: Final = 2048
 """Longest message of a condition; the words of an API server may be longer than anybody reads."""
@@ -131,7 +132,7 @@ def _status(found: RoleBasedGroupWarmup, progress: Progress, now: datetime) -> R
 def _conditions(found: RoleBasedGroupWarmup, progress: Progress) -> Iterator[Condition]:
     told = []
     if progress.conflicts:
-        message = f"declared more than once, differently; the first counts: {listed(progress.conflicts)}"
+        message = f"declared more than once, differently; the first counts: {named(progress.conflicts)}"
         told.append((conditions.VOLUME_CONFLICT, conditions.CONFLICTING_VOLUMES, message))
     if progress.blocked is not None:
         told.append((conditions.BLOCKED, *progress.blocked))
@@ -210,10 +211,9 @@ def _note(found: RoleBasedGroupWarmup, reason: str, message: str, severity: Seve
     return Note(subject=Subject.of(found), severity=severity, reason=reason, message=message[:MESSAGE_MAX])
 
 
-def listed(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
     """The first few of them, and how many more there are."""
-    more = len(names) - _LISTED_MAX
-    return ", ".join(names[:_LISTED_MAX]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, _LISTED_MAX)
 
 
 def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:

@@ -146,7 +146,7 @@ def metadata(request: WorkloadRequest) -> dict[str, Any]:
             labels.role_revision(role.name): request.rendered.hashes[role.name],
         },
         "annotations": annotations,
-        "ownerReferences": [owner_reference(owner.KIND.api_version, owner.KIND.kind, owner.key.name, owner.uid)],
+        "ownerReferences": [owner_reference(owner)],
     }
 
 

@@ -35,9 +35,7 @@ def apply_service(request: WorkloadRequest, workload: Workload, live: Service | 
         annotations[labels.ROLE_ANNOTATIONS] = told
     annotations[labels.ROLE_SIZE] = str(request.replicas)
     key = Key(request.key.namespace, request.service)
-    owner = owner_reference(
-        workload.KIND.api_version, workload.KIND.kind, workload.key.name, workload.uid, controller=False
-    )
+    owner = owner_reference(workload, controller=False)
     selector = {labels.GROUP_NAME: request.group.key.name, labels.ROLE_NAME: role.name}
     if roles.shared_service_selection(role) is SharedServiceSelection.LEADER_ONLY:
         selector[labels.COMPONENT_NAME] = labels.LEADER_COMPONENT
