@@ -56,6 +56,11 @@ class Pattern(StrEnum):
     LEADER_WORKER = "leaderWorkerPattern"
     CUSTOM = "customComponentsPattern"
 
+    @property
+    def short(self) -> str:
+        """The word for it in the discovery file and on a terminal, e.g. ``LeaderWorker``."""
+        return f"{self.value[0].upper()}{self.value[1:]}".removesuffix("Pattern")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartPolicy:

@@ -19,17 +19,13 @@ from rbgctrl.cli.views import (
     RoleView,
 )
 from rbgctrl.graph.nodes import ComponentNode, GroupNode, InstanceNode, PodNode, RoleNode
+from rbgctrl.graph.view import pod_node, size_of
 from rbgctrl.plan import replicas
 from rbgctrl.plan.observed import observe
 
 __all__ = ["node_names", "summarize", "unreadable"]
 
 _UNREADABLE = "Unreadable"
-_PATTERNS = {
-    roles.Pattern.STANDALONE: "Standalone",
-    roles.Pattern.LEADER_WORKER: "LeaderWorker",
-    roles.Pattern.CUSTOM: "CustomComponents",
-}
 
 
 def summarize(
@@ -97,7 +93,7 @@ def _role(group: GroupNode, role: RoleNode, where: Callable[[str], NodeView] | N
     instances = role.set.instances if role.set is not None else ()
     return RoleView(
         name=role.name,
-        pattern=_PATTERNS[pattern] if pattern is not None else None,
+        pattern=pattern.short if pattern is not None else None,
         workload=kind.KIND.kind if kind is not None else None,
         dependencies=role.spec.dependencies,
         waits_for=_waits_for(group, role) if role.workload is None else (),
@@ -111,7 +107,7 @@ def _role(group: GroupNode, role: RoleNode, where: Callable[[str], NodeView] | N
         pods=wanted * _size(role.spec),
         ready=wanted == counts.replicas == counts.ready_replicas,
         instances=None if where is None else tuple(_instance(item, where) for item in instances),
-        workload_pods=None if where is None else tuple(_pod(_placed(pod), where) for pod in role.pods),
+        workload_pods=None if where is None else tuple(_pod(pod_node(pod), where) for pod in role.pods),
     )
 
 
@@ -138,23 +134,13 @@ def _adapter(role: RoleNode, *, decided: bool) -> AdapterView | None:
     )
 
 
-def _placed(pod: Pod) -> PodNode:
-    """A pod of somebody else's workload, with the component that its labels name, if any."""
-    index = pod.metadata.labels.get(labels.COMPONENT_ID, "")
-    return PodNode(
-        pod=pod,
-        component=pod.metadata.labels.get(labels.COMPONENT_NAME, ""),
-        index=int(index) if index.isascii() and index.isdigit() else -1,
-    )
-
-
 def _size(role: RoleSpec) -> int:
     """Pods of one instance."""
     if role.leader_worker_pattern is not None:
         return role.leader_worker_pattern.size
     if role.custom_components_pattern is not None and role.standalone_pattern is None:
         components = role.custom_components_pattern.components
-        return sum(1 if component.size is None else component.size for component in components)
+        return sum(size_of(component) for component in components)
     return 1
 
 

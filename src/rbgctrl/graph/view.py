@@ -10,7 +10,7 @@ from rbgctrl.api import labels, names, roles
 from rbgctrl.api.adapters import RoleBasedGroupScalingAdapter
 from rbgctrl.api.bindings import Binding, bindings, slot_of
 from rbgctrl.api.core import ConfigMap, ControllerRevision, Node, Pod, Service
-from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
+from rbgctrl.api.groups import GroupComponent, RoleBasedGroup, RoleSpec
 from rbgctrl.api.groupsets import RoleBasedGroupSet
 from rbgctrl.api.instances import InstanceComponent, RoleInstance, RoleInstanceSet
 from rbgctrl.api.meta import Key, Resource
@@ -23,7 +23,7 @@ from rbgctrl.graph.indexes import GROUP, ORPHANS, ROLE, group_value, role_value,
 from rbgctrl.graph.memory import Memory
 from rbgctrl.graph.nodes import ComponentNode, GroupNode, InstanceNode, PodNode, RoleNode, SetNode
 
-__all__ = ["Reader", "Sources", "group", "instance", "role"]
+__all__ = ["Reader", "Sources", "group", "instance", "pod_node", "role"]
 
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
@@ -287,7 +287,7 @@ def _components(sources: Sources, found: RoleInstance) -> tuple[tuple[ComponentN
     """The components of an instance with their pods, and the pods that belong to none."""
     pods: dict[str, list[PodNode]] = {}
     for item in sources.pods.owned(found.uid):
-        pod = _pod(item)
+        pod = pod_node(item)
         pods.setdefault(pod.component, []).append(pod)
     components = []
     for declared in found.spec.components if found.spec else ():
@@ -366,12 +366,13 @@ def role_type(found: RoleInstance) -> str:
     return found.metadata.labels.get(labels.ROLE_TYPE, labels.ROLE_TYPE_COMPONENTS)
 
 
-def size_of(component: InstanceComponent) -> int:
+def size_of(component: InstanceComponent | GroupComponent) -> int:
     """Pods a component wants; 1 when it does not say."""
     return 1 if component.size is None else component.size
 
 
-def _pod(pod: Pod) -> PodNode:
+def pod_node(pod: Pod) -> PodNode:
+    """A pod with the component and the index that its labels name, if any."""
     index = pod.metadata.labels.get(labels.COMPONENT_ID, "")
     return PodNode(
         pod=pod,

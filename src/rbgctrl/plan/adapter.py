@@ -32,6 +32,7 @@ from rbgctrl.plan.observed import observe, selector_text
 from rbgctrl.plan.replicas import owned, scalable
 from rbgctrl.plan.revision import owner_reference
 from rbgctrl.plan.staleness import stamped
+from rbgctrl.plan.statuspatch import status_patch
 
 __all__ = ["adapter", "existence", "foreign", "refused", "selector", "unbound"]
 
@@ -261,14 +262,13 @@ def _scale(node: AdapterNode, group: RoleBasedGroup, role: RoleSpec, asked: int,
         stored, **_mirrored(node, role, asked), last_scale_time=stamp(now) if scaled else stored.last_scale_time
     )
     changed = changes(found.status, fresh)
-    operations = [{"op": "add", "path": f"/status/{name}", "value": value} for name, value in changed.items()]
     why = f"role {role.name} has {role.replicas} replicas and its adapter wants {asked}"
     status = Patch(
         kind=RoleBasedGroupScalingAdapter,
         key=found.key,
         uid=found.uid,
         type=PatchType.JSON,
-        body=(*_fence(found), *operations),
+        body=(*_fence(found), *_additions(changed)),
         subresource="status",
         why=why,
     )
@@ -341,23 +341,26 @@ def _status(
     changed = changes(found.status, fresh)
     if not changed:
         return ()
-    body: Body | tuple[Body, ...] = {"status": changed}
-    if fenced:
-        whole = {"op": "add", "path": "/status", "value": changed}
-        parts = [{"op": "add", "path": f"/status/{name}", "value": value} for name, value in changed.items()]
-        body = (*_fence(found), *([whole] if found.status is None else parts))
+    first = found.status is None
+    if not fenced:
+        return (status_patch(RoleBasedGroupScalingAdapter, found.metadata, changed, whole=first),)
+    whole = {"op": "add", "path": "/status", "value": changed}
     return (
         Patch(
             kind=RoleBasedGroupScalingAdapter,
             key=found.key,
             uid=found.uid,
-            type=PatchType.JSON if fenced else PatchType.MERGE,
-            body=body,
+            type=PatchType.JSON,
+            body=(*_fence(found), *([whole] if first else _additions(changed))),
             subresource="status",
-            whole=found.status is None,
+            whole=first,
             why="the status changed",
         ),
     )
+
+
+def _additions(changed: Mapping[str, Any]) -> list[Body]:
+    return [{"op": "add", "path": f"/status/{name}", "value": value} for name, value in changed.items()]
 
 
 def _note(about: RoleBasedGroup | RoleBasedGroupScalingAdapter, severity: Severity, reason: str, message: str) -> Note:

@@ -12,7 +12,7 @@ import msgspec
 from rbgctrl.api.meta import Condition
 from rbgctrl.plan.compare import fields, values
 
-__all__ = ["changes", "differs", "find", "merge", "parse_time", "stamp"]
+__all__ = ["acted_on", "changes", "differs", "find", "merge", "parse_time", "stamp"]
 
 
 @lru_cache(maxsize=8)  # a pass stamps everything with the same moment
@@ -29,6 +29,11 @@ def parse_time(text: str) -> datetime:
 def find(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
     """The condition of that type, if present."""
     return next((condition for condition in conditions or () if condition.type == kind), None)
+
+
+def acted_on(conditions: Iterable[Condition] | None) -> list[tuple[str, str, str]]:
+    """What others act on of conditions: all but their wording and times."""
+    return [(condition.type, condition.status, condition.reason) for condition in conditions or ()]
 
 
 def merge(

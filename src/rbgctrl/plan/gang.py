@@ -11,6 +11,7 @@ from rbgctrl.api.groups import RoleBasedGroup, RoleSpec
 from rbgctrl.api.meta import Key
 from rbgctrl.api.podgroups import POD_GROUP_KINDS, GangScheduler, PodGroup, SchedulerPluginsPodGroup
 from rbgctrl.graph.nodes import GroupNode
+from rbgctrl.graph.view import size_of
 from rbgctrl.plan.compare import contains, values
 from rbgctrl.plan.model import Action, Apply, Delete
 from rbgctrl.plan.revision import owner_reference
@@ -50,7 +51,7 @@ def members(role: RoleSpec) -> int:
         return max(role.leader_worker_pattern.size, 1)
     if pattern is roles.Pattern.CUSTOM and role.custom_components_pattern is not None:
         parts = role.custom_components_pattern.components
-        return sum(1 if part.size is None else max(part.size, 0) for part in parts)
+        return sum(max(size_of(part), 0) for part in parts)
     return 1
 
 

@@ -54,28 +54,59 @@ def group_set(node: GroupSetNode, now: datetime) -> Plan:
         return Plan(because="the set is being deleted; its groups go with it")
     if late := behind(found.metadata, (child.group.metadata for child in node.children)):
         return Plan(because=late)
-    return _plan(node, now, tuple(_faults(node)))
+    return _plan(_look(node), now)
 
 
 def refused(node: GroupSetNode, now: datetime, why: str) -> Plan:
     """What to say when the API server refused a write: the status only, and one Event per new reason."""
     if node.set.metadata.deleting:
         return Plan(because="nothing to report on")
-    faults = (*_faults(node), Fault(conditions.REFUSED, why))
-    said = report(node, _standing(node, _wanted(node), _updates(node), faults), now)
+    look = _look(node)
+    said = report(node, _standing(look, (*_faults(look), Fault(conditions.REFUSED, why))), now)
     return Plan(steps=(said.status,) if said.status else (), notes=said.notes, because=why)
 
 
-def _plan(node: GroupSetNode, now: datetime, faults: tuple[Fault, ...]) -> Plan:
-    wanted = _wanted(node)
-    updates = _updates(node)
-    actions: list[Action] = list(_deletes(node, wanted))
-    rollout = _rollout(node)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What a pass looks at, each of it found out once.
+
+    Attributes:
+        node: the set with its groups.
+        wanted: groups asked for.
+        rollout: how the template reaches them, or why it does not.
+        updates: by index what would bring each group to the template.
+        ready: groups that are ready as their spec is now.
+        available: indexes of those of them that have arrived where it wants them.
+    """
+
+    node: GroupSetNode
+    wanted: int
+    rollout: _Rollout | Fault
+    updates: dict[int, Apply]
+    ready: tuple[ChildNode, ...]
+    available: frozenset[int]
+
+
+def _look(node: GroupSetNode) -> _Look:
+    ready = tuple(child for child in node.children if _ready(child))
+    return _Look(
+        node=node,
+        wanted=_wanted(node),
+        rollout=_rollout(node),
+        updates=_updates(node),
+        ready=ready,
+        available=frozenset(child.index for child in ready if _arrived(child)),
+    )
+
+
+def _plan(look: _Look, now: datetime) -> Plan:
+    node, faults = look.node, tuple(_faults(look))
+    actions: list[Action] = list(_deletes(node, look.wanted))
     if not any(fault.stops for fault in faults):
-        actions += _creates(node, wanted)
-        if isinstance(rollout, _Rollout):
-            actions += _chosen(updates, rollout, wanted, node)
-    said = report(node, _standing(node, wanted, updates, faults), now)
+        actions += _creates(node, look.wanted)
+        if isinstance(look.rollout, _Rollout):
+            actions += _chosen(look, look.rollout)
+    said = report(node, _standing(look, faults), now)
     steps = tuple(step for step in (tuple(actions), said.status) if step)
     return Plan(steps=steps, notes=said.notes, requeue_after=said.pause, because=because(steps))
 
@@ -87,14 +118,13 @@ def _wanted(node: GroupSetNode) -> int:
 # Faults ---------------------------------------------------------------------------------------------------------------
 
 
-def _faults(node: GroupSetNode) -> Iterator[Fault]:
-    found = node.set
+def _faults(look: _Look) -> Iterator[Fault]:
+    node, found = look.node, look.node.set
     finding = next((finding for finding in _findings(node) if finding.is_error), None)
     if finding is not None:
         yield Fault(finding.reason, str(finding), stops=True)
-    rollout = _rollout(node)
-    if isinstance(rollout, Fault):
-        yield rollout
+    if isinstance(look.rollout, Fault):
+        yield look.rollout
     for index in sorted(node.squatters):
         name = names.group_in_set(found.key.name, index)
         message = f"RoleBasedGroup {name} exists and belongs to somebody else; remove it or rename the set"
@@ -169,18 +199,17 @@ def _updates(node: GroupSetNode) -> dict[int, Apply]:
     return found
 
 
-def _chosen(updates: dict[int, Apply], rollout: _Rollout, wanted: int, node: GroupSetNode) -> Iterator[Apply]:
+def _chosen(look: _Look, rollout: _Rollout) -> Iterator[Apply]:
     """The updates that may be sent now, highest index first. One that is not available costs nothing."""
-    available = {child.index for child in node.children if _available(child)}
-    room = rollout.max_unavailable - sum(index not in available for index in range(wanted))
-    for index in sorted(updates, reverse=True):
+    room = rollout.max_unavailable - sum(index not in look.available for index in range(look.wanted))
+    for index in sorted(look.updates, reverse=True):
         if index < rollout.partition:
             return
-        if index in available:
+        if index in look.available:
             if room <= 0:
                 continue
             room -= 1
-        yield updates[index]
+        yield look.updates[index]
 
 
 def _ready(child: ChildNode) -> bool:
@@ -194,16 +223,14 @@ def _ready(child: ChildNode) -> bool:
     return ready is not None and ready.true
 
 
-def _available(child: ChildNode) -> bool:
-    """Whether a group is ready, and its roles have arrived where its spec wants them.
+def _arrived(child: ChildNode) -> bool:
+    """Whether the roles of a group that is ready have arrived where its spec wants them.
 
     What a group says follows what its workloads say, and for a moment after a change of its spec it is ready as it was
     before; so the workloads are asked, too.
     """
     found = child.group
-    if not _ready(child) or found.status is None:
-        return False
-    progressing = find(found.status.conditions, conditions.PROGRESSING)
+    progressing = find(found.status.conditions if found.status is not None else (), conditions.PROGRESSING)
     return not (progressing is not None and progressing.true) and not _under_way(child)
 
 
@@ -226,17 +253,16 @@ def _at_work(workload: Workload) -> bool:
     return isinstance(status, RoleInstanceSetStatus) and seen.updated_replicas < status.expected_updated_replicas
 
 
-def _standing(node: GroupSetNode, wanted: int, updates: dict[int, Apply], faults: Sequence[Fault]) -> Standing:
-    rollout = _rollout(node)
-    partition = rollout.partition if isinstance(rollout, _Rollout) else wanted
+def _standing(look: _Look, faults: Sequence[Fault]) -> Standing:
+    node, wanted, updates = look.node, look.wanted, look.updates
+    partition = look.rollout.partition if isinstance(look.rollout, _Rollout) else wanted
     present = [child for child in node.children if not child.group.metadata.deleting]
-    ready = {child.index for child in present if _ready(child)}
-    available = {child.index for child in present if _available(child)}
+    ready = {child.index for child in look.ready}
     indexes = {child.index for child in present}
     return Standing(
         wanted=wanted,
         replicas=len(present),
-        ready_replicas=sum(_ready(child) for child in present),
+        ready_replicas=len(look.ready),
         unready=tuple(index for index in range(wanted) if index not in ready),
         missing=tuple(index for index in range(wanted) if index not in indexes),
         leaving=tuple(
@@ -246,6 +272,6 @@ def _standing(node: GroupSetNode, wanted: int, updates: dict[int, Apply], faults
         ),
         outdated=tuple(index for index in sorted(updates) if index >= partition),
         held=tuple(index for index in sorted(updates) if index < partition),
-        moving=tuple(index for index in range(wanted) if index in indexes and index not in available),
+        moving=tuple(index for index in range(wanted) if index in indexes and index not in look.available),
         faults=tuple(faults),
     )

@@ -10,13 +10,13 @@ from rbgctrl.api import conditions, events, names
 from rbgctrl.api.groupsets import RoleBasedGroupSet, RoleBasedGroupSetStatus
 from rbgctrl.api.meta import Condition, ObjectMeta
 from rbgctrl.graph.groupsets import GroupSetNode
-from rbgctrl.plan.conditions import changes, find, merge
-from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
-from rbgctrl.plan.patience import rest
-from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
+from rbgctrl.plan.conditions import acted_on, changes, find, merge
+from rbgctrl.plan.model import Plan
+from rbgctrl.plan.patience import moments, rest
+from rbgctrl.plan.statuspatch import Report, cannot_be_read, cannot_be_read_plan, new_warnings, status_patch
 from rbgctrl.plan.words import listed
 
-__all__ = ["Fault", "Report", "Standing", "report", "unreadable"]
+__all__ = ["Fault", "Standing", "report", "unreadable"]
 
 _LISTED_MAX = 5
 
@@ -65,21 +65,6 @@ class Standing:
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What to write and tell.
-
-    Attributes:
-        status: the patch of the status, if anything is new.
-        notes: Events, one for each fault that is new.
-        pause: seconds after which a status that has to wait is written.
-    """
-
-    status: tuple[Patch, ...] = ()
-    notes: tuple[Note, ...] = ()
-    pause: float | None = None
-
-
 def report(node: GroupSetNode, standing: Standing, now: datetime) -> Report:
     """The report on a set."""
     found = node.set
@@ -90,7 +75,8 @@ def report(node: GroupSetNode, standing: Standing, now: datetime) -> Report:
         ready_replicas=standing.ready_replicas,
         conditions=merge(stored.conditions if stored is not None else (), _conditions(found, standing), now),
     )
-    notes = tuple(_notes(found, standing.faults))
+    ready = find(stored.conditions if stored is not None else (), conditions.READY)
+    notes = new_warnings(found, ready, ((fault.reason, fault.message) for fault in standing.faults))
     changed = changes(stored, fresh)
     if not changed:
         return Report(notes=notes)
@@ -104,19 +90,16 @@ def _may_wait(stored: RoleBasedGroupSetStatus | None, fresh: RoleBasedGroupSetSt
     """Whether only counters moved, or a set that was just born has nothing to tell yet."""
     if stored is None:
         return not standing.faults and bool(standing.unready)
-    before = [(item.type, item.status, item.reason) for item in stored.conditions or ()]
-    after = [(item.type, item.status, item.reason) for item in fresh.conditions or ()]
-    return before == after and stored.observed_generation == fresh.observed_generation
+    same = acted_on(stored.conditions) == acted_on(fresh.conditions)
+    return same and stored.observed_generation == fresh.observed_generation
 
 
 def _movements(node: GroupSetNode) -> Iterator[str | None]:
     """When the set or one of its groups last changed visibly."""
     yield node.set.metadata.creation_timestamp
     for child in node.children:
-        yield child.group.metadata.creation_timestamp
         status = child.group.status
-        for condition in (status.conditions if status is not None else None) or ():
-            yield condition.last_transition_time
+        yield from moments(child.group.metadata, status.conditions if status is not None else ())
 
 
 # Conditions -----------------------------------------------------------------------------------------------------------
@@ -166,18 +149,6 @@ def _progressing(found: RoleBasedGroupSet, standing: Standing) -> tuple[str, str
 
 def _listed(found: RoleBasedGroupSet, indexes: Sequence[int]) -> str:
     return listed([names.group_in_set(found.key.name, index) for index in indexes], _LISTED_MAX)
-
-
-# Events ---------------------------------------------------------------------------------------------------------------
-
-
-def _notes(found: RoleBasedGroupSet, faults: Sequence[Fault]) -> Iterator[Note]:
-    """One Event per fault, when it appears or changes; the condition that stands says which ones were told already."""
-    stored = find(found.status.conditions if found.status is not None else (), conditions.READY)
-    told = stored.message if stored is not None else ""
-    for fault in faults:
-        if fault.message not in told:
-            yield Note(subject=Subject.of(found), severity=Severity.WARNING, reason=fault.reason, message=fault.message)
 
 
 def unreadable(metadata: ObjectMeta, error: str, now: datetime) -> Plan:

@@ -16,11 +16,11 @@ from rbgctrl.api.intstr import IntOrStringError, ceil
 from rbgctrl.api.meta import Condition, ObjectMeta, Resource
 from rbgctrl.api.workloads import Deployment
 from rbgctrl.graph.nodes import GroupNode, RoleNode
-from rbgctrl.plan.conditions import changes, differs, find, merge
-from rbgctrl.plan.model import Action, Note, Plan, Severity, Subject
+from rbgctrl.plan.conditions import acted_on, changes, differs, find, merge
+from rbgctrl.plan.model import Action, Note, Plan
 from rbgctrl.plan.observed import Observed, observe
 from rbgctrl.plan.patience import rest, youth
-from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
+from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, new_warnings, status_patch
 from rbgctrl.plan.topology import movements
 from rbgctrl.plan.words import told
 
@@ -112,8 +112,7 @@ def _pause(node: GroupNode, fresh: RoleBasedGroupStatus, outlook: Outlook, now: 
         if outlook.faults or _true(fresh, conditions.READY) or _true(fresh, conditions.DEGRADED):
             return None
         return rest((born, *movements(node)), now, born) if outlook.waiting else youth(born, now)
-    acted_on = [(item.type, item.status, item.reason) for item in fresh.conditions or ()]
-    same = acted_on == [(item.type, item.status, item.reason) for item in found.status.conditions or ()]
+    same = acted_on(fresh.conditions) == acted_on(found.status.conditions)
     if not same or found.status.observed_generation != fresh.observed_generation:
         return None
     return rest(movements(node), now, found.metadata.creation_timestamp)
@@ -297,14 +296,9 @@ def _why_not_ready(instance: RoleInstance) -> str:
 
 
 def notes(node: GroupNode, faults: Sequence[Fault]) -> tuple[Note, ...]:
-    """One Event per fault, when it appears or changes; the condition that stands says which ones were told already."""
+    """One Event per fault that the group does not tell of yet."""
     stored = find(node.group.status.conditions if node.group.status else (), conditions.READY)
-    told = stored.message if stored is not None else ""
-    return tuple(
-        Note(subject=Subject.of(node.group), severity=Severity.WARNING, reason=fault.reason, message=str(fault))
-        for fault in faults
-        if str(fault) not in told
-    )
+    return new_warnings(node.group, stored, ((fault.reason, str(fault)) for fault in faults))
 
 
 def refusal(node: GroupNode) -> str:

@@ -12,10 +12,10 @@ from rbgctrl.api import conditions
 from rbgctrl.api.instances import ComponentStatus, RoleInstance, RoleInstanceStatus
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import ComponentNode, InstanceNode
-from rbgctrl.plan.conditions import changes, differs, find, merge
+from rbgctrl.plan.conditions import acted_on, changes, differs, find, merge
 from rbgctrl.plan.model import Action
 from rbgctrl.plan.outdated import at
-from rbgctrl.plan.patience import PATIENCE, rest, youth
+from rbgctrl.plan.patience import PATIENCE, moments, rest, youth
 from rbgctrl.plan.podstate import STARTING, active, pod_ready, trouble
 from rbgctrl.plan.revision import Revision
 from rbgctrl.plan.slots import Slots
@@ -121,9 +121,8 @@ def _may_wait(stored: RoleInstanceStatus | None, fresh: RoleInstanceStatus) -> b
     """Whether only counters and wording moved: not what others act on."""
     if stored is None:
         return not any(item.true for item in fresh.conditions)
-    acted_on = [(item.type, item.status, item.reason) for item in fresh.conditions]
     return (
-        acted_on == [(item.type, item.status, item.reason) for item in stored.conditions]
+        acted_on(fresh.conditions) == acted_on(stored.conditions)
         and stored.observed_generation == fresh.observed_generation
     )
 
@@ -138,9 +137,7 @@ def _movements(node: InstanceNode) -> Iterator[str | None]:
     """When the instance or one of its pods last changed visibly."""
     yield node.instance.metadata.creation_timestamp
     for pod in node.pods:
-        yield pod.pod.metadata.creation_timestamp
-        for condition in pod.pod.status.conditions:
-            yield condition.last_transition_time
+        yield from moments(pod.pod.metadata, pod.pod.status.conditions)
 
 
 def _conditions(node: InstanceNode, slots: Slots, outlook: Outlook) -> list[Condition]:

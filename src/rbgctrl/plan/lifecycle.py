@@ -11,6 +11,7 @@ from typing import Any
 
 from rbgctrl.api import labels
 from rbgctrl.api.instances import LifecycleHook, RoleInstance
+from rbgctrl.graph.view import size_of
 from rbgctrl.plan.conditions import stamp
 from rbgctrl.plan.members import current
 from rbgctrl.plan.model import Patch
@@ -57,10 +58,10 @@ def left_over(item: RoleInstance, now: datetime) -> Patch | None:
     """End an update in place that somebody else began, once the pods of the instance are complete."""
     if state(item) not in _IN_PLACE or item.metadata.deleting:
         return None
-    sizes = {component.name: component.size for component in item.spec.components} if item.spec is not None else {}
+    sizes = {part.name: size_of(part) for part in item.spec.components} if item.spec is not None else {}
     told = item.status.component_statuses if item.status is not None else ()
     updated = {component.name: component.updated_replicas for component in told}
-    if not current(item) or any(updated.get(name, 0) < (1 if size is None else size) for name, size in sizes.items()):
+    if not current(item) or any(updated.get(name, 0) < size for name, size in sizes.items()):
         return None
     return _move(item, labels.LIFECYCLE_NORMAL, now, {}, "its update in place is over")
 

@@ -11,7 +11,7 @@ from rbgctrl.api.instances import RoleInstanceSet
 from rbgctrl.api.meta import LabelSelector
 from rbgctrl.api.workloads import Deployment, LeaderWorkerSet, StatefulSet, Workload
 
-__all__ = ["Observed", "observe", "selector_text"]
+__all__ = ["Observed", "asked_for", "observe", "selector_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +106,15 @@ def _default(replicas: int | None) -> int:
 
 
 def _size(found: StatefulSet) -> int:
-    """What the role asked for when the object was last written; the rest are extra ones for a rollout."""
+    """Replicas without the extra ones for a rollout."""
+    asked = asked_for(found)
+    return _default(found.spec.replicas) if asked is None else asked
+
+
+def asked_for(found: StatefulSet) -> int | None:
+    """What the role asked for when the object was last written; None when nobody knows."""
     text = found.metadata.annotations.get(labels.ROLE_SIZE, "")
-    return int(text) if text.isascii() and text.isdigit() else _default(found.spec.replicas)
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def selector_text(selector: LabelSelector) -> str:

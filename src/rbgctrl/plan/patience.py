@@ -9,12 +9,13 @@ restart changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from rbgctrl.api.meta import Condition, ObjectMeta
 from rbgctrl.plan.conditions import parse_time
 
-__all__ = ["PATIENCE", "PERIOD", "rest", "youth"]
+__all__ = ["PATIENCE", "PERIOD", "moments", "rest", "youth"]
 
 PATIENCE = 2.0
 """Seconds without movement before counters are written."""
@@ -23,6 +24,13 @@ PERIOD = 15.0
 """Seconds of an object's life between two moments at which counters are written although something moves."""
 
 _OPEN = 1.0
+
+
+def moments(metadata: ObjectMeta, conditions: Iterable[Condition] | None) -> Iterator[str | None]:
+    """When an object changed visibly: its birth, and what its conditions say."""
+    yield metadata.creation_timestamp
+    for condition in conditions or ():
+        yield condition.last_transition_time
 
 
 def rest(moments: Iterable[str | None], now: datetime, born: str | None = None) -> float | None:

@@ -15,6 +15,7 @@ from rbgctrl.api.bindings import Binding, binding_key, slot_of
 from rbgctrl.api.core import Node, Pod
 from rbgctrl.api.instances import RoleInstance, RoleInstanceSet
 from rbgctrl.graph.nodes import InstanceNode
+from rbgctrl.plan.members import wanted_replicas
 from rbgctrl.plan.model import Action, Patch
 from rbgctrl.plan.podstate import lost, pod_ready
 from rbgctrl.plan.slots import Slot
@@ -175,7 +176,7 @@ def _stale(node: InstanceNode, fresh: Mapping[str, str | None]) -> Sequence[str]
         elif item.slot in node.slots:
             seen.add((item.component, item.node))
         elif ordinals and node.owner is not None:
-            if not item.slot.isdecimal() or int(item.slot) >= _replicas(node.owner):
+            if not item.slot.isdecimal() or int(item.slot) >= wanted_replicas(node.owner):
                 stale.append(item.key)
         else:
             gone.append(item)
@@ -190,8 +191,3 @@ def _stale(node: InstanceNode, fresh: Mapping[str, str | None]) -> Sequence[str]
 def _place(text: str | None) -> tuple[str, str] | None:
     parts = (text or "").split("/")
     return (parts[1], parts[2]) if len(parts) == 3 else None
-
-
-def _replicas(owner: RoleInstanceSet) -> int:
-    replicas = owner.spec.replicas if owner.spec is not None else None
-    return 1 if replicas is None else replicas

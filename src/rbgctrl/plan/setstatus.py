@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from rbgctrl.api import conditions, events
-from rbgctrl.api.instances import RoleInstance, RoleInstanceSet, RoleInstanceSetStatus
+from rbgctrl.api.instances import RoleInstanceSet, RoleInstanceSetStatus
 from rbgctrl.api.meta import Condition
 from rbgctrl.graph.nodes import InstanceNode, SetNode
 from rbgctrl.plan.conditions import changes, differs, find, merge, parse_time
 from rbgctrl.plan.members import instance_ready, revision_of, wanted_replicas
-from rbgctrl.plan.model import Action, Note, Severity, Subject
+from rbgctrl.plan.model import Action, Note
 from rbgctrl.plan.observed import selector_text
-from rbgctrl.plan.patience import rest, youth
+from rbgctrl.plan.patience import moments, rest, youth
 from rbgctrl.plan.revision import Revision, short
 from rbgctrl.plan.setfaults import Trouble
 from rbgctrl.plan.setpass import Pass
-from rbgctrl.plan.statuspatch import status_patch
+from rbgctrl.plan.statuspatch import new_warnings, status_patch
 
 __all__ = ["STUCK_AFTER", "new_troubles", "status", "stuck"]
 
@@ -114,19 +114,9 @@ def _conditions(stored: RoleInstanceSetStatus, done: Pass, now: datetime, refusa
 
 
 def new_troubles(found: RoleInstanceSet, troubles: Iterable[Trouble]) -> tuple[Note, ...]:
-    """One Event for each trouble when it appears or changes; the condition that stands says which were told already."""
+    """One Event for each trouble that the set does not tell of yet."""
     stored = find(found.status.conditions if found.status is not None else (), conditions.STALLED)
-    told = stored.message if stored is not None else ""
-    return tuple(
-        Note(
-            subject=Subject.of(found),
-            severity=Severity.WARNING,
-            reason=trouble.reason,
-            message=trouble.message,
-        )
-        for trouble in troubles
-        if trouble.message not in told
-    )
+    return new_warnings(found, stored, ((trouble.reason, trouble.message) for trouble in troubles))
 
 
 def _selector(found: RoleInstanceSet) -> str:
@@ -155,10 +145,5 @@ def _movements(node: SetNode) -> Iterator[str | None]:
     """When the set or one of its instances last changed visibly."""
     yield node.set.metadata.creation_timestamp
     for item in node.instances:
-        yield from _moments(item.instance)
-
-
-def _moments(item: RoleInstance) -> Iterator[str | None]:
-    yield item.metadata.creation_timestamp
-    for condition in item.status.conditions if item.status is not None else ():
-        yield condition.last_transition_time
+        status = item.instance.status
+        yield from moments(item.instance.metadata, status.conditions if status is not None else ())

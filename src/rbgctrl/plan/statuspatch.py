@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rbgctrl.api import events
-from rbgctrl.api.meta import ObjectMeta, Resource
+from rbgctrl.api.meta import Condition, ObjectMeta, Resource
 from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
 
-__all__ = ["cannot_be_read", "cannot_be_read_plan", "status_patch"]
+__all__ = ["Report", "cannot_be_read", "cannot_be_read_plan", "new_warnings", "status_patch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an object says of itself, and what is told beside it.
+
+    Attributes:
+        status: the patch of the status, if anything is new.
+        notes: Events, one for each thing that is new.
+        pause: seconds after which a status that has to wait is written.
+    """
+
+    status: tuple[Patch, ...] = ()
+    notes: tuple[Note, ...] = ()
+    pause: float | None = None
 
 
 def status_patch(
@@ -37,6 +53,22 @@ def status_patch(
         subresource="status",
         whole=whole,
         why=why,
+    )
+
+
+def new_warnings(found: Resource, stored: Condition | None, faults: Iterable[tuple[str, str]]) -> tuple[Note, ...]:
+    """One Event per fault, when it appears or changes; the condition that stands says which ones were told already.
+
+    Args:
+        found: what is at fault.
+        stored: its condition that tells of faults, as it was written last.
+        faults: reason and message of each.
+    """
+    told = stored.message if stored is not None else ""
+    return tuple(
+        Note(subject=Subject.of(found), severity=Severity.WARNING, reason=reason, message=message)
+        for reason, message in faults
+        if message not in told
     )
 
 

@@ -16,9 +16,9 @@ from rbgctrl.api import labels, names, roles
 from rbgctrl.api.core import Node, Pod
 from rbgctrl.api.instances import RoleInstance
 from rbgctrl.api.patterns import SharedServiceSelection
-from rbgctrl.api.roles import Pattern
 from rbgctrl.graph.nodes import GroupNode, InstanceNode, RoleNode
 from rbgctrl.graph.view import size_of
+from rbgctrl.plan.patience import moments
 
 __all__ = ["LIMIT", "movements", "topology"]
 
@@ -26,11 +26,6 @@ LIMIT: Final = 900_000
 """Characters of topology that still fit into a ConfigMap (1 MiB) beside the rest."""
 
 _VERSION: Final = 1
-_PATTERNS: Final = {
-    Pattern.STANDALONE: "Standalone",
-    Pattern.LEADER_WORKER: "LeaderWorker",
-    Pattern.CUSTOM: "CustomComponents",
-}
 
 
 def topology(node: GroupNode, replicas: Mapping[str, int], services: Mapping[str, str]) -> str:
@@ -60,9 +55,7 @@ def movements(node: GroupNode) -> Iterator[str | None]:
             yield item.instance.metadata.creation_timestamp
             pods += [pod.pod for pod in item.pods]
         for pod in pods:
-            yield pod.metadata.creation_timestamp
-            for condition in pod.status.conditions:
-                yield condition.last_transition_time
+            yield from moments(pod.metadata, pod.status.conditions)
 
 
 def _role(node: GroupNode, role: RoleNode, replicas: int, service: str) -> Iterator[str]:
@@ -70,7 +63,7 @@ def _role(node: GroupNode, role: RoleNode, replicas: int, service: str) -> Itera
     pattern = roles.pattern(role.spec)
     yield f"  - name: {role.name}"
     if pattern is not None:
-        yield f"    pattern: {_PATTERNS[pattern]}"
+        yield f"    pattern: {pattern.short}"
     yield f"    workload: {workload.rpartition('/')[2]}"
     if workload == labels.WORKLOAD_TYPE_LEADER_WORKER_SET:
         yield f"    service: {names.workload(node.group.key.name, role.name)}"  # its controller makes one
@@ -166,7 +159,7 @@ def _shape(role: RoleNode, found: InstanceNode | None, service: str) -> Iterator
             yield labels.WORKER_COMPONENT, index, service if everyone else ""
     elif spec.custom_components_pattern is not None and spec.standalone_pattern is None:
         for part in spec.custom_components_pattern.components:
-            for index in range(1 if part.size is None else part.size):
+            for index in range(size_of(part)):
                 yield part.name, index, part.service_name or service
     else:
         yield role.name, 0, service

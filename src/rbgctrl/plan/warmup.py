@@ -18,9 +18,10 @@ from rbgctrl.graph.warmups import Target, WarmupNode
 from rbgctrl.plan import warmupstatus
 from rbgctrl.plan.conditions import parse_time, stamp
 from rbgctrl.plan.model import Action, Create, Delete, Note, Plan, Severity, Subject
+from rbgctrl.plan.patience import moments
 from rbgctrl.plan.podstate import active
 from rbgctrl.plan.warmuppods import Work, create_pod, work
-from rbgctrl.plan.warmupstatus import Blocked, End, Progress, movements, named, report, unreadable
+from rbgctrl.plan.warmupstatus import Blocked, End, Progress, named, report, unreadable
 from rbgctrl.plan.words import because
 
 __all__ = ["refused", "unreadable", "warmup"]
@@ -154,8 +155,8 @@ def _pause(failures: Sequence[Pod], now: datetime) -> float:
     if not failures:
         return 0.0
     pause = min(RETRY_MIN * 2.0 ** min(len(failures) - 1, 30), RETRY_MAX)
-    moments = [parse_time(moment) for pod in failures for moment in movements(pod) if moment]
-    last = max(moments, default=now)
+    moved = (moment for pod in failures for moment in moments(pod.metadata, pod.status.conditions))
+    last = max((parse_time(moment) for moment in moved if moment), default=now)
     return min(pause - (now - last).total_seconds(), pause)  # the node's clock may be ahead of ours
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from rbgctrl.api import conditions, events
-from rbgctrl.api.core import Pod
 from rbgctrl.api.meta import Condition, ObjectMeta
 from rbgctrl.api.warmups import (
     FAILED,
@@ -21,12 +20,12 @@ from rbgctrl.api.warmups import (
 )
 from rbgctrl.graph.warmups import WarmupNode
 from rbgctrl.plan.conditions import changes, find, merge, parse_time, stamp
-from rbgctrl.plan.model import Note, Patch, Plan, Severity, Subject
-from rbgctrl.plan.patience import rest
-from rbgctrl.plan.statuspatch import cannot_be_read, cannot_be_read_plan, status_patch
+from rbgctrl.plan.model import Note, Plan, Severity, Subject
+from rbgctrl.plan.patience import moments, rest
+from rbgctrl.plan.statuspatch import Report, cannot_be_read, cannot_be_read_plan, status_patch
 from rbgctrl.plan.words import listed
 
-__all__ = ["Blocked", "End", "Progress", "Report", "blocked_for", "movements", "named", "report", "unreadable"]
+__all__ = ["Blocked", "End", "Progress", "blocked_for", "named", "report", "unreadable"]
 
 MESSAGE_MAX: Final = 2048
 """Longest message of a condition; the words of an API server may be longer than anybody reads."""
@@ -76,21 +75,6 @@ class Progress:
     end: End | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What to write and tell.
-
-    Attributes:
-        status: the patch of the status, if anything is new.
-        notes: Events, one for each thing that begins with this report.
-        pause: seconds after which counters that have to wait are written.
-    """
-
-    status: tuple[Patch, ...] = ()
-    notes: tuple[Note, ...] = ()
-    pause: float | None = None
-
-
 def report(node: WarmupNode, progress: Progress, now: datetime) -> Report:
     """The report on a warmup that has not ended before."""
     found = node.warmup
@@ -99,8 +83,8 @@ def report(node: WarmupNode, progress: Progress, now: datetime) -> Report:
     changed = changes(stored, fresh)
     if not changed:
         return Report()
-    moments = [moment for pod in node.pods for moment in movements(pod)]
-    if stored is not None and _may_wait(stored, fresh) and (pause := rest(moments, now)) is not None:
+    moved = [moment for pod in node.pods for moment in moments(pod.metadata, pod.status.conditions)]
+    if stored is not None and _may_wait(stored, fresh) and (pause := rest(moved, now)) is not None:
         return Report(pause=pause)
     # A first status needs its phase, even the empty one.
     told = {"phase": fresh.phase, **changed} if stored is None else changed
@@ -156,13 +140,6 @@ def _may_wait(stored: RoleBasedGroupWarmupStatus, fresh: RoleBasedGroupWarmupSta
         return False
     moved = abs(fresh.succeeded + fresh.failed - stored.succeeded - stored.failed)
     return moved * _SHARE < fresh.desired
-
-
-def movements(pod: Pod) -> Iterator[str | None]:
-    """When a pod last changed visibly."""
-    yield pod.metadata.creation_timestamp
-    for condition in pod.status.conditions:
-        yield condition.last_transition_time
 
 
 def blocked_for(found: RoleBasedGroupWarmup, now: datetime) -> float:

@@ -22,7 +22,6 @@ from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
-from rbgctrl.runtime.predicates import Predicate
 from rbgctrl.runtime.result import DONE, Request, Result
 
 __all__ = ["NAME", "GroupSetReconciler", "add"]
@@ -91,8 +90,5 @@ def _verdict(obj: Any) -> object:
     return obj.status.observed_generation, obj.status.conditions
 
 
-VERDICT = Predicate(
-    lambda change: change.old is None or change.new is None or _verdict(change.old) != _verdict(change.new),
-    name="verdict",
-)
+VERDICT = predicates.differs(_verdict, "verdict")
 """What a group says of itself changed, other than its counters."""

@@ -26,7 +26,6 @@ from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
-from rbgctrl.runtime.predicates import Predicate
 from rbgctrl.runtime.result import DONE, Request, Result
 
 __all__ = ["NAME", "InstanceReconciler", "add"]
@@ -72,16 +71,6 @@ class InstanceReconciler:
 
 
 # Triggers -------------------------------------------------------------------------------------------------------------
-
-
-def _differs(part: Any, name: str) -> Predicate:
-    """Created, deleted, or another value of ``part``."""
-
-    def test(change: Change[Any]) -> bool:
-        old, new = change.old, change.new
-        return old is None or new is None or type(old) is not type(new) or part(old) != part(new)
-
-    return Predicate(test, name=name)
 
 
 _READ = (
@@ -148,11 +137,15 @@ def _namesakes(informers: Informers) -> Handler:
 def add(manager: Manager, *, options: ReconcilerOptions | None = None) -> Controller:
     """Add the instance reconciler to a manager; returns its controller."""
     controller, informers = wiring.controller(manager, NAME, events.COMPONENT_INSTANCE, InstanceReconciler, options)
-    own = predicates.generation | predicates.deleting | _differs(_read, "annotations that pods are made by")
+    own = predicates.generation | predicates.deleting | predicates.differs(_read, "annotations that pods are made by")
     controller.watch(informers.instances, handlers.itself, own)
     controller.watch(informers.pods, handlers.owner(RoleInstance))
     controller.watch(informers.pods, _namesakes(informers), predicates.deleted)
     controller.watch(informers.revisions, handlers.owner(RoleInstance), predicates.deleted)
-    controller.watch(informers.sets, _instances_of(informers), ~predicates.deleted & _differs(_shared, "ports"))
-    controller.watch(informers.nodes, _concerned(informers), ~predicates.created & _differs(_health, "health"))
+    controller.watch(
+        informers.sets, _instances_of(informers), ~predicates.deleted & predicates.differs(_shared, "ports")
+    )
+    controller.watch(
+        informers.nodes, _concerned(informers), ~predicates.created & predicates.differs(_health, "health")
+    )
     return controller

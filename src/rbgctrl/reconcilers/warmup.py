@@ -24,7 +24,6 @@ from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor
 from rbgctrl.runtime.handlers import Handler
 from rbgctrl.runtime.manager import Manager
-from rbgctrl.runtime.predicates import Predicate
 from rbgctrl.runtime.result import DONE, Request, Result
 
 __all__ = ["NAME", "WarmupReconciler", "add"]
@@ -87,9 +86,7 @@ def _place(obj: Any) -> object:
     return None if isinstance(obj, Invalid) else (obj.spec.node_name, obj.metadata.deleting)
 
 
-PLACED = Predicate(
-    lambda change: change.old is None or change.new is None or _place(change.old) != _place(change.new), name="placed"
-)
+PLACED = predicates.differs(_place, "placed")
 """A pod appeared, got its node, is about to go, or is gone."""
 
 

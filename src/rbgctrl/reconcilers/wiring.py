@@ -13,7 +13,7 @@ from rbgctrl.reconcilers.sources import Informers
 from rbgctrl.runtime.controller import Controller
 from rbgctrl.runtime.executor import Executor, ForeignObjectError
 from rbgctrl.runtime.manager import Manager
-from rbgctrl.runtime.predicates import Predicate
+from rbgctrl.runtime.predicates import differs
 from rbgctrl.runtime.result import Reconciler, Request, Result
 
 __all__ = ["REFUSALS", "carried_out", "controller", "owners"]
@@ -77,12 +77,5 @@ async def carried_out(
         raise
 
 
-owners = Predicate(
-    lambda change: (
-        change.old is None
-        or change.new is None
-        or change.old.metadata.owner_references != change.new.metadata.owner_references
-    ),
-    name="owners",
-)
+owners = differs(lambda obj: obj.metadata.owner_references, "owners")
 """Somebody else owns the object now, or nobody."""

@@ -21,6 +21,7 @@ __all__ = [
     "created",
     "deleted",
     "deleting",
+    "differs",
     "generation",
     "labels",
     "resource_version",
@@ -76,7 +77,7 @@ class Predicate:
         return self._name
 
 
-def _differs(part: Callable[[Any], object], name: str) -> Predicate:
+def differs(part: Callable[[Any], object], name: str) -> Predicate:
     """Passes created and deleted objects, and updates after which ``part`` is another.
 
     An object that stops or starts to decode as its type counts as different whatever the part.
@@ -97,19 +98,19 @@ def _content(obj: Any) -> object:
 always = Predicate(lambda _: True, resync=True, name="always")
 """Everything, resyncs too."""
 
-resource_version = _differs(lambda obj: obj.metadata.resource_version, "resource_version")
+resource_version = differs(lambda obj: obj.metadata.resource_version, "resource_version")
 """Everything but resyncs."""
 
-generation = _differs(lambda obj: obj.metadata.generation, "generation")
+generation = differs(lambda obj: obj.metadata.generation, "generation")
 """The spec changed, or deletion was requested of an object that counts generations (custom resources do)."""
 
-labels = _differs(lambda obj: obj.metadata.labels, "labels")
+labels = differs(lambda obj: obj.metadata.labels, "labels")
 """The labels changed."""
 
-annotations = _differs(lambda obj: obj.metadata.annotations, "annotations")
+annotations = differs(lambda obj: obj.metadata.annotations, "annotations")
 """The annotations changed."""
 
-spec_or_status = _differs(_content, "spec_or_status")
+spec_or_status = differs(_content, "spec_or_status")
 """Anything outside the metadata changed."""
 
 created = Predicate(lambda change: change.old is None, name="created")

@@ -34,6 +34,7 @@ PASS = {
     p.labels: BOTH_ENDS | {"labels"},
     p.annotations: BOTH_ENDS | {"annotations"},
     p.spec_or_status: BOTH_ENDS | {"spec", "status"},
+    p.differs(lambda obj: obj.metadata.labels, "own"): BOTH_ENDS | {"labels"},
     p.created: {"created", "initial"},
     p.deleted: {"deleted"},
     p.deleting: {"deleted", "deleting"},
@@ -53,7 +54,8 @@ def test_a_predicate_lets_exactly_these_changes_through(predicate: p.Predicate, 
 
 
 def test_a_resync_passes_only_always() -> None:
-    leaves = [getattr(p, name) for name in p.__all__ if name != "Predicate"]
+    makers = {"Predicate", "differs"}
+    leaves = [getattr(p, name) for name in p.__all__ if name not in makers] + [p.differs(repr, "own")]
     assert [leaf for leaf in leaves if leaf(CHANGES["resync"])] == [p.always]
 
 

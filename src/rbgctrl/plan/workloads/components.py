@@ -16,6 +16,7 @@ from rbgctrl.api.patterns import SharedServiceSelection
 from rbgctrl.api.podgroups import GangScheduler
 from rbgctrl.api.roles import Pattern
 from rbgctrl.api.templates import TemplateError, base_template, checked, leader_and_worker
+from rbgctrl.graph.view import size_of
 from rbgctrl.plan.exclusive import exclude
 from rbgctrl.plan.runtimes import inject_runtimes
 from rbgctrl.plan.template import (
@@ -114,7 +115,7 @@ def _custom(request: WorkloadRequest) -> list[dict[str, Any]]:
 
 
 def _component(request: WorkloadRequest, component: GroupComponent) -> dict[str, Any]:
-    size = 1 if component.size is None else component.size
+    size = size_of(component)
     template = add_metadata(
         checked(component.template, f"component {component.name}"),
         over_labels=component.labels,

@@ -10,6 +10,7 @@ from rbgctrl.api.core import Pod
 from rbgctrl.api.names import instance_ordinal
 from rbgctrl.api.workloads import StatefulSet
 from rbgctrl.plan.model import Apply
+from rbgctrl.plan.observed import asked_for
 from rbgctrl.plan.workloads import common
 from rbgctrl.plan.workloads.components import pod_template
 from rbgctrl.plan.workloads.request import WorkloadRequest
@@ -49,11 +50,10 @@ def apply(request: WorkloadRequest, live: StatefulSet | None, pods: Sequence[Pod
 
 
 def _live(live: StatefulSet, pods: Sequence[Pod], *, changed: bool) -> Live:
-    size = live.metadata.annotations.get(labels.ROLE_SIZE, "")
     return Live(
         replicas=1 if live.spec.replicas is None else live.spec.replicas,
         partition=live.spec.update_strategy.rolling_update.partition,
-        size=int(size) if size.isascii() and size.isdigit() else None,
+        size=asked_for(live),
         changed=changed,
         observed=live.status.observed_generation >= live.metadata.generation,
         ordinals=ordinals(live, pods),
